@@ -1,0 +1,248 @@
+//! The entire public surface of the controller: what may be asked, and what is answered.
+
+use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, sync::Arc};
+
+use jackfield_kernel::{NamespaceId, NamespaceSource};
+use jackfield_model::{EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, SandboxId};
+use serde::{Deserialize, Serialize};
+
+/// Which realm a request is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RealmRef {
+    /// The daemon's own.
+    #[default]
+    Own,
+    /// One that was opened before, by a caller's descriptor.
+    Caller(NamespaceId),
+}
+
+/// A pool as asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolRequest {
+    /// None lets IPAM choose one of its default pools.
+    pub subnet: Option<IpNetwork>,
+    /// Addresses are given out from this part only.
+    pub range: Option<IpNetwork>,
+    /// None: the first address of the range or subnet.
+    pub gateway: Option<IpAddr>,
+    /// Set aside, by name.
+    pub auxiliary: Vec<(String, IpAddr)>,
+}
+
+/// A network as asked for.
+#[derive(Clone, Debug)]
+pub struct CreateNetwork {
+    /// None: a random one.
+    pub id: Option<NetworkId>,
+    /// Unique in the realm.
+    pub name: Name,
+    /// None: `bridge`.
+    pub driver: Option<String>,
+    /// Empty: one default IPv4 pool, and one IPv6 pool with `ipv6`.
+    pub pools: Vec<PoolRequest>,
+    /// Whether there is to be an IPv6 pool where none is given.
+    pub ipv6: bool,
+    /// No way in or out.
+    pub internal: bool,
+    /// Driver options, untouched.
+    pub options: Options,
+    /// Labels, untouched.
+    pub labels: Options,
+}
+
+/// Where a sandbox's namespace comes from.
+#[derive(Debug)]
+pub enum SandboxKind {
+    /// The host makes it.
+    Made,
+    /// It is there; the host configures it.
+    Adopted(NamespaceSource),
+    /// The same, by a descriptor that the caller sent.
+    AdoptedFd(OwnedFd),
+    /// The runtime moves and configures the interface; only its key is known.
+    Foreign(PathBuf),
+}
+
+/// A sandbox as asked for.
+#[derive(Debug)]
+pub struct CreateSandbox {
+    /// None: a random one.
+    pub id: Option<SandboxId>,
+    /// None: the id's first digits.
+    pub name: Option<Name>,
+    /// Where its namespace comes from.
+    pub kind: SandboxKind,
+    /// Labels, untouched.
+    pub labels: Options,
+}
+
+/// An endpoint as asked for.
+#[derive(Clone, Debug, Default)]
+pub struct CreateEndpoint {
+    /// None: a random one.
+    pub id: Option<EndpointId>,
+    /// None: no name.
+    pub name: Option<Name>,
+    /// Asked for; else IPAM chooses one of each family that the network has.
+    pub addresses: Vec<IpAddr>,
+    /// Asked for; else the driver or the host chooses.
+    pub mac: Option<MacAddr>,
+    /// Driver options, untouched.
+    pub options: Options,
+    /// Labels, untouched.
+    pub labels: Options,
+}
+
+/// A join as asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Join {
+    /// The sandbox's default route goes by the joined endpoint of the highest priority; by the oldest among equals.
+    pub priority: i32,
+    /// Asked for; else prefix and the first free number.
+    pub interface: Option<LinkName>,
+    /// Join options, untouched.
+    pub options: Options,
+}
+
+/// Whether something happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done<T> {
+    /// It was done.
+    Done(T),
+    /// It was so already; nothing happened.
+    AlreadySo(T),
+}
+
+impl<T> Done<T> {
+    /// What is now so.
+    pub fn into_inner(self) -> T {
+        let (Self::Done(value) | Self::AlreadySo(value)) = self;
+        value
+    }
+}
+
+/// A network, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: Name,
+    /// Its driver.
+    pub driver: String,
+    /// Its pools.
+    pub pools: Vec<PoolInfo>,
+    /// No way in or out.
+    pub internal: bool,
+    /// Driver options.
+    pub options: Options,
+    /// Labels.
+    pub labels: Options,
+    /// `ready`, or `waiting: WHY` where its plan cannot be applied yet.
+    pub state: String,
+    /// When, in seconds since 1970.
+    pub created: u64,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointId>,
+}
+
+/// A pool and its use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PoolInfo {
+    /// As the driver sees it.
+    #[serde(flatten)]
+    pub pool: Pool,
+    /// Part that addresses are given out from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<IpNetwork>,
+    /// Addresses given out, gateway and auxiliary ones included.
+    pub used: u64,
+    /// Addresses that can be given out in all; saturates.
+    pub capacity: u64,
+}
+
+/// An endpoint, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointInfo {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Its network.
+    pub network: NetworkId,
+    /// The sandbox that it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxId>,
+    /// Its MAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// Its addresses.
+    pub addresses: Vec<IpNetwork>,
+    /// Its interface in the sandbox, or in the realm for a foreign one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<LinkName>,
+    /// Default gateways that the driver gave.
+    pub gateways: Vec<IpAddr>,
+    /// Driver name and version that answered its join.
+    pub driver: String,
+    /// Driver options.
+    pub options: Options,
+    /// Labels.
+    pub labels: Options,
+    /// `created`, `joined`, ...
+    pub state: String,
+}
+
+/// A sandbox, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SandboxInfo {
+    /// Its id.
+    pub id: SandboxId,
+    /// Its name.
+    pub name: Name,
+    /// `made`, `adopted` or `foreign`.
+    pub kind: String,
+    /// A path that opens its namespace, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Its endpoints, the one with the default route first.
+    pub endpoints: Vec<EndpointId>,
+    /// Labels.
+    pub labels: Options,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts from 1 since the host started.
+    pub sequence: u64,
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// `network`, `endpoint`, `sandbox`, `driver`.
+    pub object: String,
+    /// `create`, `delete`, `join`, `leave`, `load`, `upgrade`, `unload`, `waiting`, `recovered`.
+    pub action: String,
+    /// The object's id or the driver's name.
+    pub id: String,
+    /// The object's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub attributes: Options,
+}
+
+/// Where the controller keeps things.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Boot-long: journal, pinned namespaces. On tmpfs.
+    pub run_dir: PathBuf,
+    /// Durable: networks, pools, drivers' keys.
+    pub state_dir: PathBuf,
+    /// Pools that networks get which ask for none: each is cut into subnets of that prefix length.
+    pub default_pools: Vec<(IpNetwork, u8)>,
+}
+
+/// Takes every event, in order; must not block.
+pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,0 +1,73 @@
+//! The seam between the host and the kernel. Two things stand behind it: [`crate::Linux`] and [`crate::Simulated`].
+
+use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::Path};
+
+use jackfield_model::LinkName;
+
+use crate::{
+    Dump, LinkInfo, LinkStatistics, Namespace, NamespaceSource, Request, Result, RouteLookup,
+    plan::{Ifindex, SysctlKey},
+};
+
+/// How to find a link. Never by a dump: that grows with the square of the links.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkQuery<'a> {
+    /// By index.
+    Index(Ifindex),
+    /// By name.
+    Name(&'a LinkName),
+}
+
+/// What the host asks of a kernel. Blocking: the kernel answers a netlink request before the send returns.
+pub trait Kernel: fmt::Debug + Send + Sync + 'static {
+    /// Makes a network namespace, with its loopback down and no name.
+    fn create_namespace(&self) -> Result<Namespace>;
+
+    /// Opens an existing one.
+    ///
+    /// # Errors
+    /// `NamespaceGone` when there is none, `Malformed` when the file is no network namespace.
+    fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace>;
+
+    /// Takes over a descriptor that somebody sent.
+    ///
+    /// # Errors
+    /// `Malformed` when it is no network namespace.
+    fn adopt_namespace(&self, fd: OwnedFd) -> Result<Namespace>;
+
+    /// Gives a namespace a file that keeps it alive, as `ip netns` does.
+    fn pin(&self, namespace: &Namespace, path: &Path) -> Result<()>;
+
+    /// Takes that file away; no error when it is not there.
+    fn unpin(&self, path: &Path) -> Result<()>;
+
+    /// Whether the caller of that uid may act on the namespace: its owning user namespace belongs to him, or he is root.
+    fn owner_uid(&self, namespace: &Namespace) -> Result<u32>;
+
+    /// Sends the requests and returns each one's answer, in order. A request after one that failed was attempted all the same.
+    ///
+    /// # Errors
+    /// The outer error: nothing may be assumed of any request.
+    fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>>;
+
+    /// One link, None when there is none.
+    fn link(&self, namespace: &Namespace, query: LinkQuery<'_>) -> Result<Option<LinkInfo>>;
+
+    /// Counters of one link, None when it is gone.
+    fn statistics(&self, namespace: &Namespace, index: Ifindex) -> Result<Option<LinkStatistics>>;
+
+    /// A per-link sysctl, None when this kernel does not have it.
+    fn sysctl(&self, namespace: &Namespace, index: Ifindex, key: &SysctlKey) -> Result<Option<String>>;
+
+    /// How the namespace reaches an address, None when it does not.
+    fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>>;
+
+    /// Everything. Slow: for recovery and tests.
+    fn dump(&self, namespace: &Namespace) -> Result<Dump>;
+
+    /// Whether this kernel has a kind of link, by its iproute2 name.
+    fn supports(&self, kind: &str) -> Result<bool>;
+
+    /// Forgets what is cached for a namespace: an open socket keeps a dead one alive, and the host's end of its links.
+    fn forget(&self, namespace: &Namespace);
+}

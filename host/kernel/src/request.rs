@@ -1,0 +1,181 @@
+//! One message to the kernel, typed. A plan is compiled to these, and both kernels, the real one and the simulated one, take them.
+
+use jackfield_model::{IpNetwork, LinkName, MacAddr};
+
+use crate::{
+    Namespace,
+    plan::{FirewallRule, ForwardingEntry, Ifindex, LinkSetting, NewLink, Place, Rate, Route, Rule, SysctlKey},
+};
+
+/// A message, or for a sysctl a file written, in one namespace. Every request of a batch is attempted, also after one that failed: that
+/// is how the kernel treats a batch.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// RTM_NEWLINK, CREATE and EXCL, one queue a direction. MTU, controller and group are folded in here because each costs a message otherwise.
+    CreateLink {
+        /// What to make. Its `at.place`, and its peer's, say in which of `namespaces`.
+        link: Box<NewLink>,
+        /// The bridge that it becomes a port of.
+        controller: Option<Ifindex>,
+        /// IFLA_GROUP, zero for none.
+        group: u32,
+        /// The sandbox's namespace, wherever the link or its peer has `Place::Sandbox`.
+        sandbox: Option<Namespace>,
+    },
+    /// RTM_SETLINK.
+    SetLink {
+        /// Which.
+        index: Ifindex,
+        /// What.
+        setting: LinkSetting,
+    },
+    /// RTM_SETLINK with IFLA_IFALIAS, which RTM_NEWLINK ignores.
+    SetAlias {
+        /// Which.
+        index: Ifindex,
+        /// At most 255 bytes.
+        alias: String,
+    },
+    /// RTM_SETLINK with IFLA_IFNAME.
+    RenameLink {
+        /// Which.
+        index: Ifindex,
+        /// To what.
+        name: LinkName,
+    },
+    /// RTM_SETLINK: down, out of its bridge, into a group. What the reaper then deletes all at once.
+    Retire {
+        /// Which.
+        index: Ifindex,
+        /// The reaper's group.
+        group: u32,
+    },
+    /// RTM_DELLINK of one link; 16 to 20 ms.
+    DeleteLink {
+        /// Which.
+        index: Ifindex,
+    },
+    /// RTM_DELLINK of index zero with IFLA_GROUP: all links of the group, in the time of one.
+    DeleteGroup {
+        /// Which group.
+        group: u32,
+    },
+    /// RTM_GETLINK with IFLA_EXT_MASK 8: makes the kernel run its deferred link work, so that a bridge's port forwards at once.
+    Settle {
+        /// Which.
+        index: Ifindex,
+    },
+    /// RTM_NEWADDR, CREATE and EXCL, IFA_PROTO ours, no duplicate address detection.
+    AddAddress {
+        /// To which link.
+        index: Ifindex,
+        /// Which.
+        address: IpNetwork,
+    },
+    /// RTM_DELADDR.
+    DeleteAddress {
+        /// From which link.
+        index: Ifindex,
+        /// Which.
+        address: IpNetwork,
+    },
+    /// RTM_NEWNEIGH, permanent, protocol ours, CREATE and EXCL.
+    AddNeighbour {
+        /// On which link.
+        index: Ifindex,
+        /// Whose address.
+        address: std::net::IpAddr,
+        /// And MAC.
+        mac: MacAddr,
+    },
+    /// RTM_DELNEIGH.
+    DeleteNeighbour {
+        /// On which link.
+        index: Ifindex,
+        /// Whose address.
+        address: std::net::IpAddr,
+    },
+    /// RTM_NEWNEIGH with NTF_PROXY.
+    AddProxyNeighbour {
+        /// On which link.
+        index: Ifindex,
+        /// Which address.
+        address: std::net::IpAddr,
+    },
+    /// RTM_DELNEIGH with NTF_PROXY.
+    DeleteProxyNeighbour {
+        /// On which link.
+        index: Ifindex,
+        /// Which address.
+        address: std::net::IpAddr,
+    },
+    /// RTM_NEWNEIGH of PF_BRIDGE with NTF_SELF; REPLACE, since the kernel may have learned the entry already.
+    AddForwarding {
+        /// Whose database.
+        index: Ifindex,
+        /// The entry.
+        entry: ForwardingEntry,
+    },
+    /// RTM_DELNEIGH of PF_BRIDGE.
+    DeleteForwarding {
+        /// Whose database.
+        index: Ifindex,
+        /// The entry.
+        entry: ForwardingEntry,
+    },
+    /// RTM_NEWROUTE, CREATE and EXCL, protocol ours.
+    AddRoute(Route),
+    /// RTM_DELROUTE, protocol ours.
+    DeleteRoute(Route),
+    /// RTM_NEWRULE, CREATE and EXCL, protocol ours.
+    AddRule(Rule),
+    /// RTM_DELRULE, protocol ours.
+    DeleteRule(Rule),
+    /// A sysctl of a link, by its index, written.
+    WriteSysctl {
+        /// Which link.
+        index: Ifindex,
+        /// Which key.
+        key: SysctlKey,
+        /// The value.
+        value: String,
+    },
+    /// Queueing disciplines of a link replaced; None for no limit.
+    SetBandwidth {
+        /// Which link.
+        index: Ifindex,
+        /// What the sandbox receives.
+        ingress: Option<Rate>,
+        /// What it sends.
+        egress: Option<Rate>,
+    },
+    /// One nf_tables transaction: all these changes or none.
+    Firewall(Vec<FirewallChange>),
+    /// The tracked connections of an address are forgotten.
+    FlushConntrack {
+        /// Whose.
+        address: std::net::IpAddr,
+    },
+}
+
+/// A change of the host's own table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirewallChange {
+    /// The table with its constant chains, sets and rules, where it is not there yet; no error where it is.
+    EnsureTable,
+    /// Elements added; an element already there is an error (EEXIST).
+    Add(FirewallRule),
+    /// Elements taken out; one that is missing is an error (ENOENT).
+    Remove(FirewallRule),
+    /// The whole table goes; no error where it is not there.
+    DropTable,
+}
+
+/// Requests that go to one namespace in one send.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where.
+    pub place: Place,
+    /// What, in order.
+    pub requests: Vec<Request>,
+}
