@@ -14,6 +14,7 @@ mod error;
 pub mod journal;
 mod kernel;
 mod namespace;
+pub mod nft;
 pub mod plan;
 mod realm;
 mod request;
