@@ -36,7 +36,7 @@ pub enum Phase {
 }
 
 /// A link that an earlier, accepted operation of the same network or endpoint made, or planned for its join.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OwnLink {
     /// The driver's word for it.
     pub label: String,
