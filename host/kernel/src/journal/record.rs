@@ -1,25 +1,11 @@
-//! The boot-long journal: what the host is about to do, has done and is taking back, so that kill -9 at any moment loses nothing.
-//!
-//! One file on tmpfs, valid for one boot. Each record is one write: length, CRC-32 and JSON. A torn or corrupt tail ends the file's
-//! meaning there and is cut off; a write to tmpfs is not lost by the death of the process that made it, so nothing is fsynced.
-//! Records carry *notes* besides: the controller's own boot-long facts (endpoints, leases, drivers' keys), opaque here, so that one write
-//! commits the plan and what it means.
-//!
-//! ```text
-//!            Begin ----------> Commit ----------> Release ----------> Done
-//!   (plan is on record,   (all makes stand,   (being taken back)  (nothing is left)
-//!    makes under way)      removals to run)
-//!      | refused, or the host died before Commit
-//!      +---------------------------------> makes taken back ------> Done
-//! ```
-
-use serde::{Deserialize, Serialize};
+//! What a record says. JSON, so that an upgraded host reads what the older one wrote.
 
 use jackfield_model::OperationId;
+use serde::{Deserialize, Serialize};
 
-use crate::{NamespaceId, NamespaceSource, Plan};
+use crate::{Ifindex, NamespaceId, NamespaceSource, Plan};
 
-/// A fact of the controller's, set or forgotten.
+/// A fact of the controller's, set or forgotten. Of two with one key the later holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Its key, as `endpoint/ID`.
@@ -50,6 +36,9 @@ pub enum Record {
         /// And into which sandbox.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sandbox: Option<SandboxRef>,
+        /// The sandbox's loopback was down and is brought up with the plan: an undo takes it down again, a release leaves it up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        raises_loopback: bool,
         /// The steps.
         plan: Plan,
     },
@@ -60,6 +49,12 @@ pub enum Record {
         /// What the controller now knows.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<Note>,
+    },
+    /// The removals of a committed plan have been done. Without this they are done again after a crash, with it never: a later
+    /// operation may have made the same again.
+    Removed {
+        /// The operation.
+        operation: OperationId,
     },
     /// The makes are being taken back.
     Release {
@@ -78,5 +73,12 @@ pub enum Record {
     Notes {
         /// What the controller now knows.
         notes: Vec<Note>,
+    },
+    /// The highest link index that a realm has given away: written when a journal is rewritten without the operations that had it.
+    Reserved {
+        /// Which realm.
+        realm: NamespaceId,
+        /// The index.
+        index: Ifindex,
     },
 }
