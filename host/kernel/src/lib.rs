@@ -13,6 +13,7 @@ mod dump;
 mod error;
 pub mod journal;
 mod kernel;
+mod linux;
 mod namespace;
 pub mod nft;
 pub mod plan;
@@ -25,6 +26,7 @@ pub use dump::{
 };
 pub use error::{KernelError, Result};
 pub use kernel::{Kernel, LinkQuery};
+pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, Realm, SandboxAt};
