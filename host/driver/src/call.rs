@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use jackfield_model::{
-    Capabilities, EndpointId, EndpointReply, EndpointSpec, Error, ErrorCode, JoinReply, JoinSpec, NetworkId, NetworkSpec, Options,
-    PortMapping, Result,
+    Capabilities, EndpointId, EndpointReply, EndpointSpec, Error, ErrorCode, JoinReply, JoinSpec, NetworkId,
+    NetworkSpec, Options, PortMapping, Result,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,12 @@ pub trait Driver: Send {
         Ok(())
     }
     /// An endpoint comes. Steps recorded here are applied with the first join.
-    fn create_endpoint(&mut self, op: &mut Operation, network: &NetworkSpec, spec: &EndpointSpec) -> Result<EndpointReply>;
+    fn create_endpoint(
+        &mut self,
+        op: &mut Operation,
+        network: &NetworkSpec,
+        spec: &EndpointSpec,
+    ) -> Result<EndpointReply>;
     /// An endpoint goes.
     fn delete_endpoint(&mut self, _op: &mut Operation, _network: &NetworkId, _endpoint: &EndpointId) -> Result<()> {
         Ok(())
@@ -38,8 +43,17 @@ pub trait Driver: Send {
         Ok(())
     }
     /// All of an endpoint's published ports; only with [`Features::external_connectivity`].
-    fn program(&mut self, _op: &mut Operation, _network: &NetworkId, _endpoint: &EndpointId, _ports: &[PortMapping]) -> Result<()> {
-        Err(Error::new(ErrorCode::Unsupported, "this driver publishes no ports itself"))
+    fn program(
+        &mut self,
+        _op: &mut Operation,
+        _network: &NetworkId,
+        _endpoint: &EndpointId,
+        _ports: &[PortMapping],
+    ) -> Result<()> {
+        Err(Error::new(
+            ErrorCode::Unsupported,
+            "this driver publishes no ports itself",
+        ))
     }
     /// None of them any more.
     fn revoke(&mut self, _op: &mut Operation, _network: &NetworkId, _endpoint: &EndpointId) -> Result<()> {

@@ -1,0 +1,125 @@
+//! Address translation and isolation, in the host's own nftables table.
+
+use std::net::IpAddr;
+
+use jackfield_kernel::{Make, plan::FirewallRule};
+use jackfield_model::{Error, ErrorCode, Family, IpNetwork, LinkName, PortMapping, Result};
+
+use super::{Operation, running::Running, table::Origin};
+use crate::{LinkId, grants::Want};
+
+#[allow(missing_docs, clippy::missing_errors_doc)] // The WIT package is the documentation: see the module's head.
+impl Operation {
+    pub fn masquerade(&mut self, subnet: IpNetwork, link: LinkId) -> Result<()> {
+        let run = self.call()?;
+        let want = Want::Firewall { verb: "masquerade" };
+        run.check_step(&want)?;
+        if subnet.ip() != subnet.network() {
+            return Err(Error::invalid(format!(
+                "{subnet} is an address inside a subnet, not a subnet"
+            )));
+        }
+        run.allow(&Want::Masquerade { subnet })?;
+        let link = run.firewall_link(link)?;
+        run.firewall(&want, FirewallRule::Masquerade { subnet, link })
+    }
+
+    pub fn publish(&mut self, mapping: PortMapping) -> Result<u16> {
+        let run = self.call()?;
+        let want = Want::Firewall { verb: "publish" };
+        run.check_step(&want)?;
+        run.check_range(mapping.count)?;
+        let target = run.publish_target(mapping.host_address)?;
+        let endpoint = run
+            .context
+            .endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.id.as_str().to_owned());
+        let reservation = run.context.ports.reserve(&endpoint.unwrap_or_default(), &mapping)?;
+        let mapping = reservation.mapping.clone();
+        if run.ports.iter().any(|held| overlap(&held.mapping, &mapping)) {
+            return Err(Error::new(
+                ErrorCode::AlreadyExists,
+                format!("host port {} is published in this operation already", mapping.host_port),
+            ));
+        }
+        let host_port = mapping.host_port;
+        run.extra_steps += u32::from(mapping.count) - 1;
+        run.firewall(&want, FirewallRule::Publish { mapping, target })?;
+        run.ports.push(reservation);
+        Ok(host_port)
+    }
+
+    pub fn make_internal(&mut self, link: LinkId) -> Result<()> {
+        let run = self.call()?;
+        let want = Want::Firewall { verb: "internal" };
+        run.check_step(&want)?;
+        let link = run.firewall_link(link)?;
+        run.firewall(&want, FirewallRule::Internal { link })
+    }
+}
+
+impl Running {
+    fn firewall(&mut self, want: &Want<'_>, rule: FirewallRule) -> Result<()> {
+        let make = Make::Firewall(rule);
+        if self.plan.makes.contains(&make) {
+            return Err(Error::new(
+                ErrorCode::AlreadyExists,
+                "the firewall has that in this plan already",
+            ));
+        }
+        self.step(want, make)
+    }
+
+    /// The name of a link that a rule may be about. A link of the host carries others' traffic.
+    fn firewall_link(&mut self, link: LinkId) -> Result<LinkName> {
+        let entry = self.target(link)?;
+        entry.in_realm()?;
+        if entry.origin == Origin::Parent {
+            self.allow(&Want::ChangeParent {
+                name: entry.name.as_str(),
+                setting: "the firewall",
+            })?;
+        }
+        Ok(entry.name)
+    }
+
+    /// The endpoint's address in the family of the host's.
+    fn publish_target(&self, host: IpAddr) -> Result<IpAddr> {
+        let endpoint = self.context.endpoint.as_ref();
+        let endpoint = endpoint.ok_or_else(|| {
+            Error::new(
+                ErrorCode::InvalidState,
+                "a port is published for an endpoint, and this call has none",
+            )
+        })?;
+        let fits = |address: &IpAddr| Family::of(*address) == Family::of(host);
+        endpoint.addresses.iter().map(IpNetwork::ip).find(fits).ok_or_else(|| {
+            Error::invalid(format!(
+                "a port of {host} cannot be published: the endpoint has no address of that family"
+            ))
+        })
+    }
+
+    /// Each port of a range is an element of the firewall's map, and counts as a step.
+    fn check_range(&self, count: u16) -> Result<()> {
+        let limit = self.limits().steps_per_operation;
+        let steps = self.plan.makes.len() as u64 + u64::from(self.extra_steps) + u64::from(count);
+        if steps <= u64::from(limit) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Exhausted,
+            format!(
+                "publishing {count} ports would exceed the {limit} steps of an operation: steps-per-operation in the driver's limits raises it"
+            ),
+        ))
+    }
+}
+
+fn overlap(a: &PortMapping, b: &PortMapping) -> bool {
+    let same_address = Family::of(a.host_address) == Family::of(b.host_address)
+        && (a.host_address == b.host_address || a.host_address.is_unspecified() || b.host_address.is_unspecified());
+    let last = |m: &PortMapping| u32::from(m.host_port) + u32::from(m.count) - 1;
+    same_address && a.transport == b.transport && u32::from(a.host_port) <= last(b) && u32::from(b.host_port) <= last(a)
+}

@@ -1,0 +1,107 @@
+//! One driver call under way: what it may see, and the plan that it records.
+//!
+//! ```text
+//!   detached: refuses everything
+//!   running:  each call is counted, then reads, or records a step, or is refused and records nothing
+//!   finished: the outcome is handed over; dropped instead, nothing was recorded and its ports are free again
+//! ```
+//!
+//! Every method is one function of the WIT package, which says what it promises; errors carry the codes of that package. Each file here holds
+//! the functions on one subject; `running` holds what they share, and the only way to record a step.
+
+mod attributes;
+mod bridge_port;
+mod deferred;
+mod firewall;
+mod forwarding;
+mod interface;
+mod links;
+mod lookup;
+mod names;
+mod neighbours;
+mod relink;
+mod routing;
+mod running;
+mod settings;
+mod state;
+mod table;
+
+use jackfield_kernel::{Ifindex, plan::FirewallRule};
+use jackfield_model::{Error, ErrorCode, Result};
+
+use crate::{Context, LinkId, Outcome, Phase};
+use running::Running;
+
+/// One driver call under way.
+#[derive(Debug)]
+pub struct Operation {
+    running: Option<Box<Running>>,
+}
+
+impl Operation {
+    /// Begins.
+    pub fn new(context: Context) -> Self {
+        Self {
+            running: Some(Box::new(Running::new(context))),
+        }
+    }
+
+    /// An operation in which everything is refused: what stays behind while the real one is inside a guest's store.
+    pub fn detached() -> Self {
+        Self { running: None }
+    }
+
+    /// What the host told it; None when detached.
+    pub fn context(&self) -> Option<&Context> {
+        self.running.as_ref().map(|running| &running.context)
+    }
+
+    /// Ends well. What an internal network needs is added here, whether the driver thought of it or not: its links are cut off from
+    /// the world, and its members may reach each other.
+    pub fn finish(self) -> Outcome {
+        let Some(mut running) = self.running else {
+            return Outcome::default();
+        };
+        running.enforce_internal();
+        running.finish()
+    }
+
+    /// The host index behind a handle.
+    pub fn index_of(&self, link: LinkId) -> Option<Ifindex> {
+        let running = self.running.as_ref()?;
+        running.links.get(link).ok().map(|entry| entry.at.index)
+    }
+
+    /// Every call of a guest comes by here: a detached operation refuses, and calls are counted.
+    fn call(&mut self) -> Result<&mut Running> {
+        let running = self.running.as_mut().ok_or_else(|| {
+            Error::new(
+                ErrorCode::InvalidState,
+                "there is no operation under way to call the host in",
+            )
+        })?;
+        running.count_call()?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    fn enforce_internal(&mut self) {
+        let internal = self.context.network.as_ref().is_some_and(|network| network.internal);
+        // What create-endpoint recorded is looked at with the join: only then it is known which link leaves for the sandbox.
+        if !internal || !matches!(self.context.phase, Phase::CreateNetwork | Phase::Join | Phase::Program) {
+            return;
+        }
+        let mut rules: Vec<FirewallRule> = self
+            .unattached_links()
+            .into_iter()
+            .map(|link| FirewallRule::Internal { link })
+            .collect();
+        if self.context.phase == Phase::CreateNetwork {
+            rules.extend(self.pools.iter().map(|subnet| FirewallRule::Inside { subnet: *subnet }));
+        }
+        for rule in rules {
+            self.host_firewall(rule);
+        }
+    }
+}
