@@ -1,0 +1,235 @@
+//! Endpoints, and what attaches them to a sandbox.
+
+use std::net::IpAddr;
+
+use jackfield_controller::request::{self, EndpointInfo};
+use jackfield_model::{EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, SandboxId};
+use serde::{Deserialize, Serialize};
+
+use super::text;
+
+/// `POST /v1/networks/{network}/endpoints`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CreateEndpoint {
+    /// None: a random one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<EndpointId>,
+    /// None: no name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Empty: the host chooses one of each family that the network has.
+    #[serde(deserialize_with = "text::addresses", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// None: the driver or the host chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// Driver options.
+    #[serde(skip_serializing_if = "Options::is_empty")]
+    pub options: Options,
+    /// Labels.
+    #[serde(skip_serializing_if = "Options::is_empty")]
+    pub labels: Options,
+}
+
+/// `POST /v1/endpoints/{endpoint}/join`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// Name, id or unambiguous beginning of an id.
+    pub sandbox: String,
+    /// The sandbox's default route goes by the endpoint of the highest priority.
+    #[serde(default)]
+    pub priority: i32,
+    /// None: the driver's prefix and the first free number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<LinkName>,
+    /// Join options.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub options: Options,
+}
+
+/// `POST /v1/networks/{network}/connect`: an endpoint is created and joins, or nothing is left of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// Name, id or unambiguous beginning of an id.
+    pub sandbox: String,
+    /// The endpoint's id; None: a random one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EndpointId>,
+    /// The endpoint's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Empty: the host chooses one of each family that the network has.
+    #[serde(default, deserialize_with = "text::addresses", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// None: the driver or the host chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// The sandbox's default route goes by the endpoint of the highest priority.
+    #[serde(default)]
+    pub priority: i32,
+    /// None: the driver's prefix and the first free number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<LinkName>,
+    /// Driver options of the endpoint.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub options: Options,
+    /// Options of the join.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub join_options: Options,
+    /// Labels of the endpoint.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub labels: Options,
+}
+
+/// `POST /v1/networks/{network}/disconnect`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disconnect {
+    /// Name, id or unambiguous beginning of an id.
+    pub sandbox: String,
+}
+
+impl From<CreateEndpoint> for request::CreateEndpoint {
+    fn from(wire: CreateEndpoint) -> Self {
+        let CreateEndpoint {
+            id,
+            name,
+            addresses,
+            mac,
+            options,
+            labels,
+        } = wire;
+        Self {
+            id,
+            name,
+            addresses,
+            mac,
+            options,
+            labels,
+        }
+    }
+}
+
+impl Join {
+    /// The sandbox, and the rest as the controller takes it.
+    pub fn into_parts(self) -> (String, request::Join) {
+        let Self {
+            sandbox,
+            priority,
+            interface,
+            options,
+        } = self;
+        (
+            sandbox,
+            request::Join {
+                priority,
+                interface,
+                options,
+            },
+        )
+    }
+}
+
+impl Connect {
+    /// The sandbox, the endpoint and the join, as the controller takes them.
+    pub fn into_parts(self) -> (String, request::CreateEndpoint, request::Join) {
+        let Self {
+            sandbox,
+            id,
+            name,
+            addresses,
+            mac,
+            priority,
+            interface,
+            options,
+            join_options,
+            labels,
+        } = self;
+        let endpoint = request::CreateEndpoint {
+            id,
+            name,
+            addresses,
+            mac,
+            options,
+            labels,
+        };
+        (
+            sandbox,
+            endpoint,
+            request::Join {
+                priority,
+                interface,
+                options: join_options,
+            },
+        )
+    }
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Its network.
+    pub network: NetworkId,
+    /// The sandbox that it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxId>,
+    /// Its MAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// Its addresses.
+    pub addresses: Vec<IpNetwork>,
+    /// Its interface in the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<LinkName>,
+    /// Default gateways that its driver gave.
+    pub gateways: Vec<IpAddr>,
+    /// Name and version of the driver that answered its join.
+    pub driver: String,
+    /// Driver options.
+    pub options: Options,
+    /// Labels.
+    pub labels: Options,
+    /// `created` or `joined`.
+    pub state: String,
+}
+
+impl From<EndpointInfo> for Endpoint {
+    fn from(info: EndpointInfo) -> Self {
+        let EndpointInfo {
+            id,
+            name,
+            network,
+            sandbox,
+            mac,
+            addresses,
+            interface,
+            gateways,
+            driver,
+            options,
+            labels,
+            state,
+        } = info;
+        Self {
+            id,
+            name,
+            network,
+            sandbox,
+            mac,
+            addresses,
+            interface,
+            gateways,
+            driver,
+            options,
+            labels,
+            state,
+        }
+    }
+}
