@@ -13,21 +13,25 @@ mod dump;
 mod error;
 pub mod journal;
 mod kernel;
+mod linux;
 mod namespace;
 pub mod nft;
 pub mod plan;
 mod realm;
 mod request;
+mod sim;
 
 pub use dump::{
     AddressInfo, Dump, ForwardingInfo, LinkInfo, LinkStatistics, NeighbourInfo, RouteInfo, RouteLookup, RuleInfo,
 };
 pub use error::{KernelError, Result};
 pub use kernel::{Kernel, LinkQuery};
+pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, Realm, SandboxAt};
 pub use request::{Batch, FirewallChange, Request};
+pub use sim::Simulated;
 
 /// Marks what is ours: the protocol of our addresses (IFA_PROTO), routes and rules (RTPROT, not in /etc/iproute2/rt_protos) and neighbours.
 pub const PROTOCOL: u8 = 0x6a;

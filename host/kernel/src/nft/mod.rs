@@ -3,7 +3,30 @@
 //! Nothing here opens a socket. What must be sent is made and what was answered is read in plain code; the few functions that need
 //! the kernel take a [`Transport`].
 
-use crate::{FirewallChange, Result, plan::FirewallRule};
+//!
+//! ```text
+//!   FirewallRule --elements--> keys and data --+
+//!   layout: chains, sets, rules ---------------+--transaction--> bytes --Transport--> kernel
+//!                                                                 lines <--dump--------+
+//! ```
+
+mod dump;
+mod elements;
+mod expression;
+mod layout;
+mod object;
+mod operand;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod wire;
+
+use nix::errno::Errno;
+
+use transaction::{Transaction, question, signature};
+
+use crate::{FirewallChange, KernelError, Result, plan::FirewallRule};
 
 /// A NETLINK_NETFILTER socket in one namespace. Keep it open: closing one after a delete waits 9 ms for the kernel to free what went.
 pub trait Transport {
@@ -20,23 +43,53 @@ pub trait Transport {
 /// Makes all these changes in one transaction, or none.
 ///
 /// # Errors
-/// The kernel's first refusal: EEXIST for an element that is there already, ENOENT for one that is missing. Nothing was changed then.
-pub fn apply(_transport: &mut dyn Transport, _changes: &[FirewallChange]) -> Result<()> {
-    unimplemented!()
+/// The kernel's first refusal: EEXIST for an element that is there already, ENOENT for one that is missing; EINVAL for a rule that
+/// cannot be expressed. Nothing was changed then.
+pub fn apply(transport: &mut dyn Transport, changes: &[FirewallChange]) -> Result<()> {
+    let present = changes.contains(&FirewallChange::EnsureTable) && is_present(transport)?;
+    let transaction = Transaction::encode(changes, present)?;
+    if transaction.is_empty() {
+        return Ok(());
+    }
+    transaction.outcome(&transport.roundtrip(&transaction.bytes)?)
+}
+
+/// Whether the host's table is there and of this layout: whether it holds the layout's signature. Asking costs two microseconds, making
+/// the table some hundred.
+fn is_present(transport: &mut dyn Transport) -> Result<bool> {
+    let family = libc::NFPROTO_INET as u8;
+    let request = question(libc::NFT_MSG_GETSETELEM, 0, family, |w| {
+        object::write_elements(w, layout::TABLE, layout::LAYOUT_SET, &[signature()]);
+    });
+    match dump::each(&transport.roundtrip(&request)?, |_| Ok(())) {
+        Ok(()) => Ok(true),
+        Err(KernelError::Refused {
+            errno: Errno::ENOENT, ..
+        }) => Ok(false),
+        Err(other) => Err(other),
+    }
 }
 
 /// Every object of the namespace, foreign ones too: one a line, the table's name first, sorted, without handles and counters.
 ///
 /// # Errors
 /// That the kernel refused, or answered what cannot be read.
-pub fn dump(_transport: &mut dyn Transport) -> Result<Vec<String>> {
-    unimplemented!()
+pub fn dump(transport: &mut dyn Transport) -> Result<Vec<String>> {
+    dump::dump(transport)
 }
 
-/// What [`dump`] says where there is nothing but the host's table with exactly these rules: for the simulated kernel.
+/// What [`dump`] says where there is nothing but the host's table with exactly these rules: for the simulated kernel. It is read from the
+/// messages that would make them.
 ///
 /// # Errors
 /// That a rule cannot be expressed.
-pub fn lines(_rules: &[FirewallRule]) -> Result<Vec<String>> {
-    unimplemented!()
+pub fn lines(rules: &[FirewallRule]) -> Result<Vec<String>> {
+    let adds = rules.iter().cloned().map(FirewallChange::Add);
+    let changes: Vec<_> = std::iter::once(FirewallChange::EnsureTable).chain(adds).collect();
+    let mut lines = dump::Lines::default();
+    let sent = Transaction::encode(&changes, false)?.bytes;
+    for message in wire::messages(&sent)?.iter().filter(|m| m.is_nftables()) {
+        lines.take(message)?;
+    }
+    Ok(lines.sorted())
 }

@@ -1,0 +1,181 @@
+//! The real kernel.
+//!
+//! Holds, for each namespace that it was asked about, one socket a netlink protocol, opened when first needed and closed by
+//! [`Kernel::forget`]: an open socket keeps a dead namespace alive, and with it the host's end of its links. Everything else that it
+//! opens lives for one call. A batch is one send, in the order given, cut only where a request is no NETLINK_ROUTE message.
+//!
+//! ```text
+//!   no socket --first request--> open --forget--> no socket
+//!       ^                         |
+//!       +---- conversation broke -+      (an answer lost or malformed: what was asked then is not known)
+//! ```
+
+mod attributes;
+mod decode;
+mod describe;
+mod dump;
+mod encode;
+pub mod netns;
+mod read;
+mod send;
+mod socket;
+mod support;
+mod sysctl;
+mod system;
+mod tap;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, io,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    Dump, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource, Request,
+    Result, RouteLookup,
+    plan::{Ifindex, SysctlKey},
+};
+use socket::Socket;
+
+/// The kernel that this process runs on.
+#[derive(Default)]
+pub struct Linux {
+    sockets: Mutex<HashMap<NamespaceId, Arc<Sockets>>>,
+    /// Kinds of links known to be supported. Only those: a module may be installed later.
+    kinds: Mutex<HashSet<String>>,
+}
+
+/// The sockets of one namespace, each behind a lock of its own: a conversation is not to be interleaved with another.
+#[derive(Debug, Default)]
+struct Sockets {
+    route: Mutex<Option<Socket>>,
+}
+
+impl Linux {
+    /// Opens the kernel.
+    ///
+    /// # Errors
+    /// `Unsupported` when it lacks what everything here rests on: namespaces with cookies (Linux 5.14).
+    pub fn new() -> Result<Self> {
+        let linux = Self::default();
+        linux
+            .open_namespace(&NamespaceSource::Own)
+            .map_err(|error| match error.errno() {
+                Some(nix::errno::Errno::ENOPROTOOPT) => {
+                    KernelError::Unsupported("SO_NETNS_COOKIE (Linux 5.14)".to_owned())
+                }
+                _ => error,
+            })?;
+        Ok(linux)
+    }
+
+    /// The sockets of a namespace, none of them open before the first use.
+    fn sockets(&self, namespace: &Namespace) -> Arc<Sockets> {
+        lock(&self.sockets).entry(namespace.id()).or_default().clone()
+    }
+
+    /// Talks NETLINK_ROUTE in a namespace.
+    fn route<T>(&self, namespace: &Namespace, talk: impl FnOnce(&mut Socket) -> io::Result<T>) -> Result<T> {
+        converse(namespace, &self.sockets(namespace).route, libc::NETLINK_ROUTE, talk)
+    }
+}
+
+/// Talks over the socket in the slot. One whose conversation broke is closed: late answers would be taken for the next one's.
+fn converse<T>(
+    namespace: &Namespace,
+    slot: &Mutex<Option<Socket>>,
+    protocol: libc::c_int,
+    talk: impl FnOnce(&mut Socket) -> io::Result<T>,
+) -> Result<T> {
+    let failed = |cause| KernelError::System {
+        operation: "talk to the kernel in",
+        object: namespace.id().to_string(),
+        cause,
+    };
+    let mut slot = lock(slot);
+    let mut socket = match slot.take() {
+        Some(open) => open,
+        None => netns::within(namespace, || Socket::open(protocol as isize))?.map_err(failed)?,
+    };
+    let result = talk(&mut socket).map_err(failed)?;
+    *slot = Some(socket);
+    Ok(result)
+}
+
+/// Locks also what a panic has left locked: nothing behind these locks can be half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Linux {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linux")
+            .field("namespaces", &lock(&self.sockets).len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kernel for Linux {
+    fn create_namespace(&self) -> Result<Namespace> {
+        let (namespace, socket) = netns::create()?;
+        *lock(&self.sockets(&namespace).route) = Some(socket);
+        Ok(namespace)
+    }
+
+    fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace> {
+        netns::open(source)
+    }
+
+    fn adopt_namespace(&self, fd: OwnedFd) -> Result<Namespace> {
+        netns::adopt(fd)
+    }
+
+    fn pin(&self, namespace: &Namespace, path: &Path) -> Result<()> {
+        netns::pin(namespace, path)
+    }
+
+    fn unpin(&self, path: &Path) -> Result<()> {
+        netns::unpin(path)
+    }
+
+    fn owner_uid(&self, namespace: &Namespace) -> Result<u32> {
+        netns::owner_uid(namespace)
+    }
+
+    fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {
+        send::send(self, namespace, requests)
+    }
+
+    fn link(&self, namespace: &Namespace, query: LinkQuery<'_>) -> Result<Option<LinkInfo>> {
+        read::link(self, namespace, query)
+    }
+
+    fn statistics(&self, namespace: &Namespace, index: Ifindex) -> Result<Option<LinkStatistics>> {
+        read::statistics(self, namespace, index)
+    }
+
+    fn sysctl(&self, namespace: &Namespace, index: Ifindex, key: &SysctlKey) -> Result<Option<String>> {
+        sysctl::read(self, namespace, index, key)
+    }
+
+    fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>> {
+        read::lookup_route(self, namespace, destination)
+    }
+
+    fn dump(&self, namespace: &Namespace) -> Result<Dump> {
+        dump::dump(self, namespace)
+    }
+
+    fn supports(&self, kind: &str) -> Result<bool> {
+        support::supports(self, kind)
+    }
+
+    fn forget(&self, namespace: &Namespace) {
+        lock(&self.sockets).remove(&namespace.id());
+    }
+}

@@ -1,0 +1,47 @@
+//! Sends a batch: runs of NETLINK_ROUTE messages as one send each, and what is something else between them, in the order given.
+
+use super::{Linux, describe, encode, socket::Message, sysctl, tap};
+use crate::{KernelError, Namespace, Request, Result, plan::LinkKind};
+
+/// See [`crate::Kernel::send`].
+pub(super) fn send(linux: &Linux, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {
+    let mut answers = Vec::with_capacity(requests.len());
+    while let Some(rest) = requests.get(answers.len()..).filter(|rest| !rest.is_empty()) {
+        let messages: Vec<_> = rest
+            .iter()
+            .map_while(|r| encode::message(r).and_then(Result::ok))
+            .collect();
+        match messages.as_slice() {
+            [] => answers.push(alone(linux, namespace, &rest[0])),
+            messages => answers.extend(together(linux, namespace, rest, messages)?),
+        }
+    }
+    Ok(answers)
+}
+
+/// Sends messages at once; the requests they stand for are the first of `requests`.
+fn together(
+    linux: &Linux,
+    namespace: &Namespace,
+    requests: &[Request],
+    messages: &[Message],
+) -> Result<Vec<Result<()>>> {
+    let results = linux.route(namespace, |socket| socket.exchange(messages, &mut |_, _, _| {}))?;
+    let answer =
+        |(request, result): (&Request, Result<(), _>)| result.map_err(|refusal| describe::refused(request, refusal));
+    Ok(requests.iter().zip(results).map(answer).collect())
+}
+
+/// Does what is no NETLINK_ROUTE message, or refuses what could not be made one.
+fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<()> {
+    match request {
+        Request::WriteSysctl { index, key, value } => sysctl::write(linux, namespace, *index, key, value),
+        Request::CreateLink { link, .. } if matches!(link.kind, LinkKind::Tap(_)) => {
+            tap::create(linux, namespace, request)
+        }
+        other => match encode::message(other) {
+            Some(message) => message.map(drop),
+            None => Err(KernelError::Unsupported(describe::describe(other).0.to_owned())),
+        },
+    }
+}

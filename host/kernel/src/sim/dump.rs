@@ -1,0 +1,96 @@
+//! A namespace, told as the real kernel's dump tells it, and in its order.
+
+use std::net::IpAddr;
+
+use jackfield_model::{IpNetwork, MacAddr};
+
+use super::{
+    routes::{Entry, MAIN},
+    space::Space,
+};
+use crate::{AddressInfo, Dump, ForwardingInfo, Ifindex, LinkInfo, NeighbourInfo, RouteInfo, RuleInfo};
+
+impl Space {
+    pub(super) fn dump(&self) -> Dump {
+        Dump {
+            links: self.link_infos(),
+            addresses: self.address_infos(),
+            routes: self.route_infos(),
+            rules: self.rule_infos(),
+            neighbours: self.neighbour_infos(),
+            forwarding: self.forwarding_infos(),
+            firewall: self.firewall_lines(),
+            sysctls: self.sysctl_values(),
+        }
+    }
+
+    fn link_infos(&self) -> Vec<LinkInfo> {
+        self.links.iter().map(|(index, link)| link.info(*index)).collect()
+    }
+
+    fn address_infos(&self) -> Vec<AddressInfo> {
+        let mut infos: Vec<_> = self.addresses.iter().map(super::addresses::Address::info).collect();
+        infos.sort_by_key(|a| (a.index, by_network(a.address)));
+        infos
+    }
+
+    fn route_infos(&self) -> Vec<RouteInfo> {
+        let mut infos: Vec<_> = self.routes.iter().map(Entry::info).collect();
+        infos.sort_by_key(|RouteInfo { route, .. }| {
+            (
+                route.table.unwrap_or(MAIN),
+                by_network(route.destination),
+                route.metric,
+                route.link,
+                route.gateway,
+            )
+        });
+        infos
+    }
+
+    fn rule_infos(&self) -> Vec<RuleInfo> {
+        let mut infos = self.rules.clone();
+        infos.sort_by_key(|r| (r.rule.family, r.rule.priority, r.rule.table, r.protocol, r.rule.fwmark));
+        infos
+    }
+
+    fn neighbour_infos(&self) -> Vec<NeighbourInfo> {
+        let info = |at: &(Ifindex, IpAddr), mac: Option<MacAddr>, protocol| NeighbourInfo {
+            index: at.0,
+            address: at.1,
+            mac,
+            protocol,
+        };
+        let known = self.neighbours.iter().map(|(at, n)| info(at, Some(n.mac), n.protocol));
+        let proxies = self.proxies.iter().map(|(at, protocol)| info(at, None, *protocol));
+        let mut infos: Vec<_> = known.chain(proxies).collect();
+        infos.sort_by_key(|n| (n.index, n.address, n.mac));
+        infos
+    }
+
+    fn forwarding_infos(&self) -> Vec<ForwardingInfo> {
+        let shown = self.forwarding.iter().filter(|(link, entry)| self.shows(*link, entry));
+        let mut infos: Vec<_> = shown
+            .map(|(index, entry)| ForwardingInfo {
+                index: *index,
+                entry: entry.clone(),
+            })
+            .collect();
+        infos.sort_by_key(|f| (f.index, f.entry.mac, f.entry.destination, f.entry.vlan, f.entry.vni));
+        infos
+    }
+
+    /// Empty where the table is not there; the table alone is a line.
+    fn firewall_lines(&self) -> Vec<String> {
+        let Some(rules) = &self.firewall else { return Vec::new() };
+        let mut lines: Vec<_> = rules.iter().map(|rule| format!("inet jackfield {rule:?}")).collect();
+        lines.push("inet jackfield".to_owned());
+        lines.sort();
+        lines
+    }
+}
+
+/// The order of networks in dumps.
+fn by_network(network: IpNetwork) -> (IpAddr, u8) {
+    (network.ip(), network.prefix())
+}

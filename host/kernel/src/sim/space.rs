@@ -1,0 +1,95 @@
+//! One namespace.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use jackfield_model::{LinkName, MacAddr};
+use nix::errno::Errno;
+
+use super::{
+    Answer,
+    addresses::Address,
+    link::{Link, Nature},
+    routes::Entry,
+    rules,
+};
+use crate::{
+    Ifindex, LinkQuery, RuleInfo,
+    plan::{FirewallRule, ForwardingEntry, Rate, SysctlKey},
+};
+
+/// The loopback has it in every namespace (LOOPBACK_IFINDEX of net/flow.h).
+const LOOPBACK: u32 = 1;
+
+/// A neighbour that somebody set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neighbour {
+    pub(super) mac: MacAddr,
+    pub(super) protocol: u8,
+}
+
+/// What one namespace contains.
+#[derive(Debug, Default)]
+pub(super) struct Space {
+    pub(super) owner: u32,
+    pub(super) links: BTreeMap<Ifindex, Link>,
+    pub(super) addresses: Vec<Address>,
+    pub(super) routes: Vec<Entry>,
+    pub(super) rules: Vec<RuleInfo>,
+    pub(super) neighbours: BTreeMap<(Ifindex, IpAddr), Neighbour>,
+    /// Address answered for, and the protocol that it was set by.
+    pub(super) proxies: BTreeMap<(Ifindex, IpAddr), u8>,
+    pub(super) forwarding: Vec<(Ifindex, ForwardingEntry)>,
+    pub(super) sysctls: HashMap<(Ifindex, SysctlKey), String>,
+    pub(super) bandwidth: BTreeMap<Ifindex, (Option<Rate>, Option<Rate>)>,
+    /// None while the host's table is not there.
+    pub(super) firewall: Option<Vec<FirewallRule>>,
+}
+
+impl Space {
+    pub(super) fn new() -> Self {
+        let mut space = Self {
+            rules: rules::initial(),
+            ..Self::default()
+        };
+        if let (Some(index), Ok(name)) = (Ifindex::new(LOOPBACK), "lo".parse::<LinkName>()) {
+            space.links.insert(
+                index,
+                Link {
+                    mtu: 65_536,
+                    ..Link::new(name, Nature::Loopback)
+                },
+            );
+        }
+        space
+    }
+
+    pub(super) fn link(&self, index: Ifindex) -> Answer<&Link> {
+        self.links.get(&index).ok_or(Errno::ENODEV)
+    }
+
+    pub(super) fn link_mut(&mut self, index: Ifindex) -> Answer<&mut Link> {
+        self.links.get_mut(&index).ok_or(Errno::ENODEV)
+    }
+
+    pub(super) fn find(&self, query: LinkQuery<'_>) -> Option<(Ifindex, &Link)> {
+        match query {
+            LinkQuery::Index(index) => self.links.get(&index).map(|link| (index, link)),
+            LinkQuery::Name(name) => self
+                .links
+                .iter()
+                .find(|(_, link)| link.name == *name)
+                .map(|(i, link)| (*i, link)),
+        }
+    }
+
+    pub(super) fn has_name(&self, name: &LinkName) -> bool {
+        self.find(LinkQuery::Name(name)).is_some()
+    }
+
+    pub(super) fn is_up(&self, index: Ifindex) -> bool {
+        self.links.get(&index).is_some_and(|link| link.up)
+    }
+}
