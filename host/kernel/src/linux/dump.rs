@@ -5,7 +5,7 @@ use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
 
 use super::{
-    Linux, decode, describe, encode,
+    Linux, decode, describe, encode, firewall,
     socket::{Answer, Message},
     sysctl,
 };
@@ -17,6 +17,7 @@ const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6]
 pub(super) fn dump(linux: &Linux, namespace: &Namespace) -> Result<Dump> {
     let ask = |what, message| ask(linux, namespace, what, message);
     let mut dump = Dump {
+        firewall: firewall::dump(linux, namespace)?,
         sysctls: sysctl::dump(namespace)?,
         ..Dump::default()
     };

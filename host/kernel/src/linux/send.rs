@@ -1,6 +1,6 @@
 //! Sends a batch: runs of NETLINK_ROUTE messages as one send each, and what is something else between them, in the order given.
 
-use super::{Linux, describe, encode, socket::Message, sysctl, tap};
+use super::{Linux, conntrack, describe, encode, firewall, socket::Message, sysctl, tap};
 use crate::{KernelError, Namespace, Request, Result, plan::LinkKind};
 
 /// See [`crate::Kernel::send`].
@@ -12,7 +12,7 @@ pub(super) fn send(linux: &Linux, namespace: &Namespace, requests: &[Request]) -
             .map_while(|r| encode::message(r).and_then(Result::ok))
             .collect();
         match messages.as_slice() {
-            [] => answers.push(alone(linux, namespace, &rest[0])),
+            [] => answers.push(alone(linux, namespace, &rest[0])?),
             messages => answers.extend(together(linux, namespace, rest, messages)?),
         }
     }
@@ -32,16 +32,19 @@ fn together(
     Ok(requests.iter().zip(results).map(answer).collect())
 }
 
-/// Does what is no NETLINK_ROUTE message, or refuses what could not be made one.
-fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<()> {
-    match request {
+/// Does what is no NETLINK_ROUTE message, or refuses what could not be made one. All but a firewall transaction either say that they were
+/// done, or leave nothing.
+fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<Result<()>> {
+    Ok(match request {
+        Request::Firewall(changes) => firewall::apply(linux, namespace, changes)?,
         Request::WriteSysctl { index, key, value } => sysctl::write(linux, namespace, *index, key, value),
         Request::CreateLink { link, .. } if matches!(link.kind, LinkKind::Tap(_)) => {
             tap::create(linux, namespace, request)
         }
+        Request::FlushConntrack { address } => conntrack::flush(linux, namespace, *address, request),
         other => match encode::message(other) {
             Some(message) => message.map(drop),
             None => Err(KernelError::Unsupported(describe::describe(other).0.to_owned())),
         },
-    }
+    })
 }

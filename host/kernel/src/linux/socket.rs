@@ -176,6 +176,25 @@ impl Socket {
         Err(io::Error::from(Errno::EINTR))
     }
 
+    /// Sends bytes that are messages already, and returns the datagrams that are answered, as they came and without waiting for more.
+    ///
+    /// # Errors
+    /// As [`Socket::exchange`].
+    pub(crate) fn roundtrip(&mut self, request: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let sent = self.raw.send(request, 0)?;
+        if sent != request.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let mut answers = Vec::new();
+        loop {
+            match self.receive(libc::MSG_DONTWAIT) {
+                Ok(()) => answers.push(self.incoming.clone()),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(answers),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Sends the messages at once, the last of them with `last_flags`, and returns the sequence number of the first.
     fn send(&mut self, messages: &[Message], last_flags: u16) -> io::Result<u32> {
         let first = self.reserve(messages.len());
@@ -213,7 +232,7 @@ impl Socket {
     ) -> io::Result<()> {
         let mut open = !results.is_empty();
         while open {
-            self.receive()?;
+            self.receive(0)?;
             for part in Parts(&self.incoming) {
                 let part = part?;
                 let Some(place) = place_in(part.sequence, first, results.len()) else {
@@ -238,7 +257,7 @@ impl Socket {
     fn collect_dump(&mut self, sequence: u32) -> io::Result<Result<Option<Vec<Answer>>, Refusal>> {
         let (mut answers, mut disturbed) = (Vec::new(), false);
         loop {
-            self.receive()?;
+            self.receive(0)?;
             for part in Parts(&self.incoming) {
                 let part = part?;
                 if part.sequence != sequence {
@@ -260,11 +279,11 @@ impl Socket {
         }
     }
 
-    /// Reads what the kernel has queued first.
-    fn receive(&mut self) -> io::Result<()> {
+    /// Reads what the kernel has queued first. TimedOut: nothing came, or with MSG_DONTWAIT nothing is there.
+    fn receive(&mut self, flags: libc::c_int) -> io::Result<()> {
         self.incoming.clear();
         let length = loop {
-            match self.raw.recv(&mut self.incoming, libc::MSG_TRUNC) {
+            match self.raw.recv(&mut self.incoming, libc::MSG_TRUNC | flags) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
                 other => break other?,

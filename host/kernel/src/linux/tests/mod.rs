@@ -2,6 +2,7 @@
 
 mod errors;
 mod namespaces;
+mod netfilter;
 mod round_trips;
 
 use std::fmt::Write;
