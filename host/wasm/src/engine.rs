@@ -1,0 +1,211 @@
+//! The engine that all drivers share: its limits, its clock, and how many guests there may be at once.
+//!
+//! Two clocks end a guest. Epochs, ticked by a thread of their own, make a guest that spins give way, so that its deadline is looked at at
+//! all; the deadline itself is a wall clock, because epochs do not pass for a guest that waits in a call of the host.
+
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use jackfield_model::{Error, ErrorCode, Result};
+use tokio::{
+    runtime::Runtime,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+/// Memory that one instance can have at most, whatever it was granted. The address space of each slot of the pool, so that a memory
+/// never moves.
+pub const MEMORY_MAX: u64 = 64 << 20;
+/// Elements of one table. Function tables of script engines have some thousands.
+pub const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Core instances in one component: script guests link dozens of shared libraries.
+pub const CORE_INSTANCES_MAX: u32 = 256;
+/// Instances at work at the same time, counted in memories: most guests have one. As many as the host has threads to block.
+const MEMORIES: u32 = 512;
+/// Tables of the pool for each memory: a component of one memory has one for its calls and one for the adapters around it.
+const TABLES_PER_MEMORY: u32 = 4;
+/// How long a guest that spins can keep its thread from looking at the clock.
+const TICK: Duration = Duration::from_millis(10);
+/// Stack of a guest.
+const WASM_STACK: usize = 512 << 10;
+/// The stack that a guest's and the host's frames share: the host's part is generous, since imports read netlink.
+const STACK: usize = 2 << 20;
+
+/// The shared engine.
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    places: Arc<Semaphore>,
+    /// Drives the clocks of guests' calls; no guest runs on its thread. None only while it is dropped.
+    clock: Option<Runtime>,
+}
+
+impl Engine {
+    /// Reserves the address space for all guests and starts the two clocks.
+    ///
+    /// # Errors
+    /// When the system lets no thread be started or the address space be reserved.
+    pub fn new() -> Result<Arc<Self>> {
+        let mut config = compile_config();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        let wasmtime = wasmtime::Engine::new(&config)
+            .map_err(|e| start_error("the WebAssembly engine does not start").caused_by(e))?;
+        let clock = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("guest-clock")
+            .enable_all()
+            .build()
+            .map_err(|e| start_error("the guests' clock does not start").caused_by(e))?;
+        tick(&wasmtime)?;
+        Ok(Arc::new(Self {
+            wasmtime,
+            places: Arc::new(Semaphore::new(MEMORIES as usize)),
+            clock: Some(clock),
+        }))
+    }
+
+    /// Wasmtime's own engine.
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// A place in the pool for an instance of that weight.
+    ///
+    /// # Errors
+    /// exhausted and retryable, when all places are taken. Nobody waits here: a caller who did would hold his endpoint's turn meanwhile.
+    pub(crate) fn place(&self, weight: u32) -> Result<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_many_owned(weight).map_err(|_| {
+            let message =
+                format!("too many driver calls are at work: at most {MEMORIES} instances run at a time, try again");
+            Error::new(ErrorCode::Exhausted, message).retryable()
+        })
+    }
+
+    /// Runs a call to its end, or to its deadline: then it is dropped where it stands, and None returned. Blocks this thread, which must not
+    /// be one that drives asynchronous tasks.
+    pub(crate) fn run<T>(&self, deadline: Duration, call: impl Future<Output = T>) -> Option<T> {
+        // The runtime is taken out by drop alone.
+        let clock = self.clock.as_ref()?;
+        clock.block_on(async { tokio::time::timeout(deadline, call).await.ok() })
+    }
+
+    /// What compiled code depends on besides the component: code compiled under another value is of no use here.
+    pub(crate) fn compatibility(&self) -> u64 {
+        compatibility(&self.wasmtime)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("places", &self.places.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Waiting for its thread is not allowed where the last owner may be an asynchronous task.
+        if let Some(clock) = self.clock.take() {
+            clock.shutdown_background();
+        }
+    }
+}
+
+fn start_error(message: &str) -> Error {
+    Error::internal(message)
+}
+
+/// A hash of all that decides whether compiled code fits an engine.
+pub(crate) fn compatibility(engine: &wasmtime::Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What compiled code depends on: the same in the host and in the process that compiles, which has no pool.
+pub(crate) fn compile_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_reservation(MEMORY_MAX)
+        .memory_guard_size(64 << 10)
+        .memory_may_move(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(STACK)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(MEMORIES)
+        .total_core_instances(MEMORIES * CORE_INSTANCES_MAX)
+        .total_memories(MEMORIES)
+        .total_tables(MEMORIES * TABLES_PER_MEMORY)
+        .total_stacks(MEMORIES)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(CORE_INSTANCES_MAX)
+        .max_tables_per_component(CORE_INSTANCES_MAX)
+        .max_memory_size(MEMORY_MAX as usize)
+        .table_elements(TABLE_ELEMENTS_MAX);
+    pool
+}
+
+/// How many of the pool's memories an instance counts for, by what its component declares.
+pub(crate) fn weight(memories: u32, tables: u32) -> u32 {
+    memories.max(tables.div_ceil(TABLES_PER_MEMORY)).clamp(1, MEMORIES)
+}
+
+fn tick(engine: &wasmtime::Engine) -> Result<()> {
+    let engine = engine.weak();
+    let beat = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new()
+        .name("guest-epochs".to_owned())
+        .spawn(beat)
+        .map(drop)
+        .map_err(|e| start_error("the thread that ticks for guests does not start").caused_by(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_the_process_that_compiles_fits_the_engine_that_runs() {
+        let compiling = wasmtime::Engine::new(&compile_config()).unwrap();
+        assert_eq!(compatibility(&compiling), Engine::new().unwrap().compatibility());
+    }
+
+    #[test]
+    fn a_guest_weighs_what_it_takes_of_the_pool() {
+        for (memories, tables, expected) in [(0, 0, 1), (1, 2, 1), (3, 3, 3), (1, 33, 9), (1 << 20, 0, MEMORIES)] {
+            assert_eq!(
+                weight(memories, tables),
+                expected,
+                "{memories} memories, {tables} tables"
+            );
+        }
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_refusal_says_so_and_a_place_given_back_is_free_again() {
+        let engine = Engine::new().unwrap();
+        let all = engine.place(MEMORIES).unwrap();
+        let refusal = engine.place(1).unwrap_err();
+        assert_eq!((refusal.code, refusal.retryable), (ErrorCode::Exhausted, true));
+        drop(all);
+        assert!(engine.place(1).is_ok());
+    }
+}
