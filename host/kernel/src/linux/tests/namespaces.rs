@@ -25,6 +25,18 @@ fn a_thread_is_back_after_a_closure_and_after_its_panic() {
 }
 
 #[test]
+fn ones_own_namespace_is_read_without_any_privilege() {
+    let kernel = crate::Linux::new().unwrap();
+    let own = kernel.open_namespace(&NamespaceSource::Own).unwrap();
+    assert_eq!(netns::within(&own, here).unwrap(), here());
+    let lo = kernel
+        .link(&own, LinkQuery::Name(&"lo".parse().unwrap()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(lo.index.get(), 1);
+}
+
+#[test]
 fn a_namespace_is_the_same_however_it_is_opened_and_another_is_not() {
     let Some(bench) = Bench::new() else { return };
     let (kernel, sandbox) = (&bench.kernel, &bench.sandbox);
