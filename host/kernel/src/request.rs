@@ -109,9 +109,10 @@ pub enum Request {
         /// Which address.
         address: std::net::IpAddr,
     },
-    /// RTM_NEWNEIGH of PF_BRIDGE with NTF_SELF; REPLACE, since the kernel may have learned the entry already.
+    /// RTM_NEWNEIGH of PF_BRIDGE; REPLACE, since the kernel may have learned the entry already, or APPEND for the all-zero MAC, whose
+    /// destinations add up.
     AddForwarding {
-        /// Whose database.
+        /// A VXLAN, for an entry with a destination (NTF_SELF); else the port behind which the MAC is, for its bridge's database (NTF_MASTER).
         index: Ifindex,
         /// The entry.
         entry: ForwardingEntry,
@@ -140,9 +141,10 @@ pub enum Request {
         /// The value.
         value: String,
     },
-    /// Queueing disciplines of a link replaced; None for no limit.
+    /// Queueing disciplines of a link replaced; None for no limit. Those of somebody else's are not: EEXIST.
     SetBandwidth {
-        /// Which link.
+        /// Which link: the host's end of what it is about, so that what the sandbox receives is what the link sends. For a link in the
+        /// sandbox itself the sender of this exchanges the two.
         index: Ifindex,
         /// What the sandbox receives.
         ingress: Option<Rate>,

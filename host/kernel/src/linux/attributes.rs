@@ -3,6 +3,8 @@
 //! The kernel's answers are read by this and not by the types of netlink-packet-route, which are used for what is sent: those parse every
 //! attribute, and one that they do not know in the size they expect fails the whole message, so that a foreign link could make a dump
 //! impossible. Here only what is asked for is looked at, and a GETLINK costs no allocation.
+//!
+//! The two functions that write attributes are for what that library has no types for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -93,9 +95,37 @@ pub(super) fn text_of(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(&value[..end]).ok()
 }
 
+/// Writes an attribute behind what is in the buffer.
+pub(super) fn append(buffer: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    append_nested(buffer, kind, |buffer| buffer.extend_from_slice(value));
+}
+
+/// Writes an attribute whose value `fill` writes, usually attributes again.
+pub(super) fn append_nested(buffer: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0, 0]);
+    buffer.extend_from_slice(&kind.to_ne_bytes());
+    fill(buffer);
+    // What is written here is a few kilobytes at most.
+    let length = (buffer.len() - start) as u16;
+    buffer[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+    buffer.resize(buffer.len().next_multiple_of(4), 0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut bytes = Vec::new();
+        append_nested(&mut bytes, 7, |inner| {
+            append(inner, 1, b"eth0\0");
+            append(inner, 2, &9u32.to_ne_bytes());
+        });
+        let inner = Attributes::nested(&bytes).get_nested(7).unwrap();
+        assert_eq!((inner.get_text(1), inner.get_u32(2)), (Some("eth0"), Some(9)));
+    }
 
     #[test]
     fn a_cut_off_attribute_ends_the_reading_and_loses_nothing_before_it() {

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::{
     Linux,
-    attributes::Attributes,
+    attributes::{Attributes, append},
     describe,
     socket::{Answer, Message, Refusal, Socket},
 };
@@ -26,6 +26,8 @@ const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_ID: u16 = 12;
 const CTA_ZONE: u16 = 18;
 const CTA_TUPLE_IP: u16 = 1;
+/// NLA_F_NESTED, which ctnetlink insists on for a tuple.
+const NESTED: u16 = libc::NLA_F_NESTED as u16;
 const CTA_IP_SOURCE_AND_DESTINATION: std::ops::RangeInclusive<u16> = 1..=4;
 
 /// Forgets the connections that an address has a part in, before or after translation.
@@ -91,7 +93,8 @@ fn delete(connection: &Answer) -> Message {
     let attributes = Attributes::after(&connection.body, HEADER);
     for kind in [CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE] {
         if let Some(value) = attributes.get(kind) {
-            append(&mut body, kind, value);
+            let marked = if kind == CTA_TUPLE_ORIG { kind | NESTED } else { kind };
+            append(&mut body, marked, value);
         }
     }
     Message {
@@ -99,16 +102,4 @@ fn delete(connection: &Answer) -> Message {
         flags: 0,
         body,
     }
-}
-
-/// Writes an attribute; the tuple is a nested one, which ctnetlink insists on being marked.
-fn append(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    const NESTED: u16 = libc::NLA_F_NESTED as u16;
-    let kind = if kind == CTA_TUPLE_ORIG { kind | NESTED } else { kind };
-    // A value read from an attribute fits one.
-    let length = (value.len() + 4) as u16;
-    body.extend_from_slice(&length.to_ne_bytes());
-    body.extend_from_slice(&kind.to_ne_bytes());
-    body.extend_from_slice(value);
-    body.resize(body.len().next_multiple_of(4), 0);
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod attributes;
+mod bandwidth;
 mod conntrack;
 mod decode;
 mod describe;
@@ -66,16 +67,8 @@ impl Linux {
     /// # Errors
     /// `Unsupported` when it lacks what everything here rests on: namespaces with cookies (Linux 5.14).
     pub fn new() -> Result<Self> {
-        let linux = Self::default();
-        linux
-            .open_namespace(&NamespaceSource::Own)
-            .map_err(|error| match error.errno() {
-                Some(nix::errno::Errno::ENOPROTOOPT) => {
-                    KernelError::Unsupported("SO_NETNS_COOKIE (Linux 5.14)".to_owned())
-                }
-                _ => error,
-            })?;
-        Ok(linux)
+        netns::cookie_here().map_err(|_| KernelError::Unsupported("SO_NETNS_COOKIE (Linux 5.14)".to_owned()))?;
+        Ok(Self::default())
     }
 
     /// The sockets of a namespace, none of them open before the first use.

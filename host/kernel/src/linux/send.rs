@@ -1,6 +1,6 @@
 //! Sends a batch: runs of NETLINK_ROUTE messages as one send each, and what is something else between them, in the order given.
 
-use super::{Linux, conntrack, describe, encode, firewall, socket::Message, sysctl, tap};
+use super::{Linux, bandwidth, conntrack, describe, encode, firewall, socket::Message, sysctl, tap};
 use crate::{KernelError, Namespace, Request, Result, plan::LinkKind};
 
 /// See [`crate::Kernel::send`].
@@ -42,6 +42,9 @@ fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<Resu
             tap::create(linux, namespace, request)
         }
         Request::FlushConntrack { address } => conntrack::flush(linux, namespace, *address, request),
+        Request::SetBandwidth { index, ingress, egress } => {
+            bandwidth::set(linux, namespace, (*index, *ingress, *egress), request)
+        }
         other => match encode::message(other) {
             Some(message) => message.map(drop),
             None => Err(KernelError::Unsupported(describe::describe(other).0.to_owned())),
