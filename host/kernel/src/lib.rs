@@ -9,8 +9,11 @@
 //!     +--> Journal (before) ----+----> Journal (after)
 //! ```
 
+mod compile;
 mod dump;
 mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod journal;
 mod kernel;
 mod linux;
