@@ -12,6 +12,7 @@
 mod compile;
 mod dump;
 mod error;
+pub mod faulty;
 #[cfg(test)]
 mod fixtures;
 pub mod journal;
@@ -23,6 +24,7 @@ pub mod plan;
 mod realm;
 mod request;
 mod sim;
+mod takedown;
 
 pub use dump::{
     AddressInfo, Dump, ForwardingInfo, LinkInfo, LinkStatistics, NeighbourInfo, RouteInfo, RouteLookup, RuleInfo,
@@ -32,7 +34,7 @@ pub use kernel::{Kernel, LinkQuery};
 pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
-pub use realm::{Applied, Realm, SandboxAt};
+pub use realm::{Applied, Realm, Recovered, RecoveredState, SandboxAt};
 pub use request::{Batch, FirewallChange, Request};
 pub use sim::Simulated;
 

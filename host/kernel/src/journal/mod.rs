@@ -142,7 +142,7 @@ impl Journal {
     }
 
     /// Whether any operation but this one is there that `which` holds for.
-    pub(crate) fn any_other(&self, operation: &OperationId, which: impl Fn(&Entry) -> bool) -> bool {
+    pub(crate) fn any_other(&self, operation: &OperationId, which: impl Fn(&OperationId, &Entry) -> bool) -> bool {
         self.lock().state.any_other(operation, which)
     }
 

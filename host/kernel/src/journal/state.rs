@@ -129,10 +129,10 @@ impl State {
     }
 
     /// Whether any operation but this one is there that `which` holds for.
-    pub fn any_other(&self, operation: &OperationId, which: impl Fn(&Entry) -> bool) -> bool {
+    pub fn any_other(&self, operation: &OperationId, which: impl Fn(&OperationId, &Entry) -> bool) -> bool {
         self.operations
             .iter()
-            .any(|(id, entry)| id != operation && which(entry))
+            .any(|(id, entry)| id != operation && which(id, entry))
     }
 
     /// The notes.

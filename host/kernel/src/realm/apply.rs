@@ -1,0 +1,164 @@
+//! A plan made real, stage by stage; the first refusal takes everything back.
+
+use jackfield_model::OperationId;
+use nix::errno::Errno;
+
+use super::{SandboxAt, core::Core, tally::Shared};
+use crate::{
+    Ifindex, KernelError, LinkQuery, Namespace, Place, Plan, Request, Result,
+    compile::{Context, LOOPBACK, Stage, compile, reaches_sandbox},
+    journal::{Record, SandboxRef},
+    plan::LinkSetting,
+    takedown::{Stands, Style},
+};
+
+impl Core {
+    /// See [`super::Realm::apply`].
+    pub fn apply(&self, operation: &OperationId, plan: &Plan, sandbox: Option<&SandboxAt>) -> Result<()> {
+        let mut shared = self.write();
+        self.check(operation, plan, sandbox)?;
+        let raise_loopback = self.loopback_is_down(&shared, operation, plan, sandbox)?;
+        self.journal.append(Record::Begin {
+            operation: operation.clone(),
+            realm: self.namespace.id(),
+            sandbox: sandbox.map(|s| SandboxRef {
+                id: s.namespace.id(),
+                source: s.source.clone(),
+            }),
+            raises_loopback: raise_loopback,
+            plan: plan.clone(),
+        })?;
+        shared.begins(operation, plan);
+        let sandbox = sandbox.map(|s| &s.namespace);
+        let first_port = |bridge: Ifindex| !shared.bridges.has_other(&bridge, operation);
+        let stages = compile(
+            plan,
+            &Context {
+                operation,
+                sandbox,
+                raise_loopback,
+                first_port: &first_port,
+            },
+        );
+        let (stands, refusal) = self.run(stages, plan.makes.len(), sandbox);
+        match refusal {
+            None => {
+                shared.stands(operation, plan, sandbox.map(Namespace::id));
+                shared.applied.insert(operation.clone());
+                Ok(())
+            }
+            Some(refusal) => {
+                self.abandon(&mut shared, operation, |make| stands[make], sandbox);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// See [`super::Applied::abort`].
+    pub fn abort(&self, operation: &OperationId, sandbox: Option<&Namespace>) {
+        self.abandon(&mut self.write(), operation, |_| Stands::Yes, sandbox);
+    }
+
+    fn abandon(
+        &self,
+        shared: &mut Shared,
+        operation: &OperationId,
+        stands: impl Fn(usize) -> Stands,
+        sandbox: Option<&Namespace>,
+    ) {
+        shared.applied.remove(operation);
+        if let Some(entry) = self.journal.retract(operation) {
+            let undone = self.take_back(shared, operation, &entry, stands, Style::Delete, sandbox);
+            self.conclude(operation, undone);
+        }
+    }
+
+    fn check(&self, operation: &OperationId, plan: &Plan, sandbox: Option<&SandboxAt>) -> Result<()> {
+        let problem = if sandbox.is_none() && reaches_sandbox(plan) {
+            "its plan reaches into a sandbox, but none was given"
+        } else if self.journal.entry(operation).is_some() {
+            "an operation of that id is under way or stands already"
+        } else {
+            return Ok(());
+        };
+        Err(KernelError::Malformed {
+            operation: "apply",
+            object: format!("operation {}", operation.short()),
+            problem: problem.into(),
+        })
+    }
+
+    /// The first operation in a sandbox brings its loopback up: whether that has to be undone is read before anything is done.
+    fn loopback_is_down(
+        &self,
+        shared: &Shared,
+        operation: &OperationId,
+        plan: &Plan,
+        sandbox: Option<&SandboxAt>,
+    ) -> Result<bool> {
+        let Some((sandbox, index)) = sandbox.zip(Ifindex::new(LOOPBACK)) else {
+            return Ok(false);
+        };
+        if shared.sandboxes.has_other(&sandbox.namespace.id(), operation) || !reaches_sandbox(plan) {
+            return Ok(false);
+        }
+        let loopback = self.kernel.link(&sandbox.namespace, LinkQuery::Index(index))?;
+        Ok(loopback.is_some_and(|link| !link.up))
+    }
+
+    /// Sends stage after stage until one is refused. Says of each make whether it stands.
+    fn run(&self, stages: Vec<Stage>, makes: usize, sandbox: Option<&Namespace>) -> (Vec<Stands>, Option<KernelError>) {
+        let mut stands = vec![Stands::No; makes];
+        for stage in stages {
+            let namespace = match stage.batch.place {
+                Place::Realm => &self.namespace,
+                Place::Sandbox => sandbox.unwrap_or(&self.namespace),
+            };
+            if let Some(refusal) = self.send_stage(namespace, &stage, &mut stands) {
+                return (stands, Some(refusal));
+            }
+        }
+        (stands, None)
+    }
+
+    fn send_stage(&self, namespace: &Namespace, stage: &Stage, stands: &mut [Stands]) -> Option<KernelError> {
+        let answers = match self.kernel.send(namespace, &stage.batch.requests) {
+            Ok(answers) if answers.len() == stage.batch.requests.len() => answers,
+            other => {
+                stage
+                    .realises
+                    .iter()
+                    .flatten()
+                    .for_each(|make| stands[*make] = Stands::Maybe);
+                return Some(other.err().unwrap_or_else(unanswered));
+            }
+        };
+        let mut refusal = None;
+        for ((answer, request), makes) in answers.into_iter().zip(&stage.batch.requests).zip(&stage.realises) {
+            match answer {
+                Err(error) if !is_so_anyway(request, &error) => refusal = refusal.or(Some(error)),
+                _ => makes.iter().for_each(|make| stands[*make] = Stands::Yes),
+            }
+        }
+        refusal
+    }
+}
+
+/// A link without IPv6 makes no link-local addresses; it cannot be told not to.
+fn is_so_anyway(request: &Request, error: &KernelError) -> bool {
+    matches!(
+        request,
+        Request::SetLink {
+            setting: LinkSetting::AddressGeneration(false),
+            ..
+        }
+    ) && matches!(error.errno(), Some(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP))
+}
+
+fn unanswered() -> KernelError {
+    KernelError::Malformed {
+        operation: "send",
+        object: "a batch".into(),
+        problem: "not every request was answered".into(),
+    }
+}
