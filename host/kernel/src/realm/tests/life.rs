@@ -229,7 +229,7 @@ fn another_namespace_at_the_same_path_is_not_taken_for_the_sandbox() {
         Some(&world.sandbox),
     );
     world.sim.kill_namespace(world.sandbox.namespace.id());
-    let other = pinned(&world.sim, "/run/netns/one");
+    let other = pinned(&*world.sim, Path::new("/run/netns/one"));
     let template = world.link(UPLINK).unwrap();
     let lookalike = LinkInfo {
         index: index(OURS + 10),
