@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod errors;
+mod firewall;
 mod namespaces;
 mod netfilter;
 mod round_trips;
