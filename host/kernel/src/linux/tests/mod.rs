@@ -3,9 +3,12 @@
 mod bandwidth;
 mod errors;
 mod firewall;
+mod links;
 mod namespaces;
 mod netfilter;
 mod round_trips;
+mod routes;
+mod table;
 
 use std::fmt::Write;
 
