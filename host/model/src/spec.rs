@@ -122,7 +122,7 @@ pub struct StaticRoute {
 }
 
 /// What a join gives the sandbox, but for the link itself, which is a handle of the operation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinReply<Link> {
     /// The link that becomes the sandbox's interface, and the prefix of its name there (`eth` becomes `eth0`).
     pub interface: Option<(Link, String)>,
@@ -132,6 +132,13 @@ pub struct JoinReply<Link> {
     pub gateway_ipv6: Option<IpAddr>,
     /// Connected routes are added first, then the gateways, then the rest.
     pub routes: Vec<StaticRoute>,
+}
+
+// Not derived: that would ask for a default link, and there is none.
+impl<Link> Default for JoinReply<Link> {
+    fn default() -> Self {
+        Self { interface: None, gateway_ipv4: None, gateway_ipv6: None, routes: Vec::new() }
+    }
 }
 
 /// A transport protocol with ports.

@@ -19,7 +19,7 @@ mod links;
 mod lookup;
 mod names;
 mod neighbours;
-mod relink;
+pub(crate) mod relink;
 mod routing;
 mod running;
 mod settings;

@@ -11,8 +11,8 @@ type Move<'a> = &'a dyn Fn(LinkAt) -> LinkAt;
 /// The new name of a link; None when it keeps its own.
 type Rename<'a> = &'a dyn Fn(&LinkName) -> Option<LinkName>;
 
-/// Rewrites all of it.
-pub(crate) fn relink(plan: &mut Plan, at: Move<'_>, name: Rename<'_>) {
+/// Rewrites every link that the plan names: where it is and which by `at`, and its name by `name` where that answers with one.
+pub fn relink(plan: &mut Plan, at: Move<'_>, name: Rename<'_>) {
     for make in &mut plan.makes {
         relink_make(make, at, name);
     }
