@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod controller;
+pub mod ipam;
 pub mod request;
 
 pub use controller::Controller;

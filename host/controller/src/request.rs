@@ -17,7 +17,7 @@ pub enum RealmRef {
 }
 
 /// A pool as asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolRequest {
     /// None lets IPAM choose one of its default pools.
     pub subnet: Option<IpNetwork>,
@@ -30,7 +30,7 @@ pub struct PoolRequest {
 }
 
 /// A network as asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateNetwork {
     /// None: a random one.
     pub id: Option<NetworkId>,
@@ -77,7 +77,7 @@ pub struct CreateSandbox {
 }
 
 /// An endpoint as asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateEndpoint {
     /// None: a random one.
     pub id: Option<EndpointId>,
@@ -94,7 +94,7 @@ pub struct CreateEndpoint {
 }
 
 /// A join as asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The sandbox's default route goes by the joined endpoint of the highest priority; by the oldest among equals.
     pub priority: i32,
