@@ -7,5 +7,6 @@
 mod controller;
 pub mod ipam;
 pub mod request;
+mod state;
 
 pub use controller::Controller;

@@ -1,0 +1,89 @@
+//! What is shown of each object.
+
+use jackfield_model::EndpointId;
+
+use super::{Endpoint, EndpointPhase, Ground, Network, RealmState, Sandbox};
+use crate::request::{EndpointInfo, NetworkInfo, PoolInfo, SandboxInfo};
+
+impl RealmState {
+    /// A network, with its use.
+    pub fn network_info(&self, network: &Network) -> NetworkInfo {
+        let record = &network.record;
+        let usage = self.ipam.usage(&record.spec.id);
+        let pools = record.pools.iter().zip(usage).map(|(plan, usage)| PoolInfo {
+            pool: plan.pool(),
+            range: plan.range,
+            used: usage.used,
+            capacity: usage.capacity,
+        });
+        NetworkInfo {
+            id: record.spec.id.clone(),
+            name: record.spec.name.clone(),
+            driver: record.driver.clone(),
+            pools: pools.collect(),
+            internal: record.spec.internal,
+            options: record.spec.options.clone(),
+            labels: record.spec.labels.clone(),
+            state: network.state(),
+            created: record.created,
+            endpoints: network.endpoints.iter().cloned().collect(),
+        }
+    }
+
+    /// A sandbox, with its endpoints: the one with the default route first, then by age.
+    pub fn sandbox_info(&self, sandbox: &Sandbox) -> SandboxInfo {
+        let record = &sandbox.record;
+        let mut endpoints: Vec<EndpointId> = sandbox.endpoints.iter().cloned().collect();
+        endpoints.sort_by_key(|id| self.endpoints.get(id).map(Endpoint::standing_order));
+        let path = match &record.ground {
+            Ground::Foreign { path } => Some(path.clone()),
+            ground => ground.source().and_then(|s| match s {
+                jackfield_kernel::NamespaceSource::Path(path) => Some(path),
+                jackfield_kernel::NamespaceSource::Pid(pid) => Some(format!("/proc/{pid}/ns/net").into()),
+                jackfield_kernel::NamespaceSource::Own => None,
+            }),
+        };
+        SandboxInfo {
+            id: record.id.clone(),
+            name: record.name.clone(),
+            kind: record.ground.name().to_owned(),
+            path,
+            endpoints,
+            labels: record.labels.clone(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Less is shown first.
+    fn standing_order(&self) -> (bool, u64) {
+        let stay = self.record.stay.as_ref();
+        (
+            stay.is_none_or(|s| s.defaults.is_empty()),
+            stay.map_or(u64::MAX, |s| s.age),
+        )
+    }
+
+    /// For people and programs.
+    pub fn info(&self) -> EndpointInfo {
+        let record = &self.record;
+        let stay = record.stay.as_ref();
+        EndpointInfo {
+            id: record.spec.id.clone(),
+            name: record.asked.name.clone(),
+            network: record.spec.network.clone(),
+            sandbox: self
+                .sandbox
+                .clone()
+                .filter(|_| self.phase != EndpointPhase::Creating || stay.is_some()),
+            mac: record.spec.mac,
+            addresses: record.spec.addresses.clone(),
+            interface: stay.and_then(|s| s.interface.as_ref()).map(|i| i.name.clone()),
+            gateways: stay.map(|s| s.gateways.clone()).unwrap_or_default(),
+            driver: record.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
+            options: record.spec.options.clone(),
+            labels: record.asked.labels.clone(),
+            state: self.phase.word().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What is kept of each object: networks in the durable store, endpoints and sandboxes in the boot-long journal.
+//!
+//! The records are JSON, and an upgraded host reads those of the old one: fields are only ever added, with a default.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jackfield_driver::{Identity, OwnLink};
+use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
+use jackfield_model::{EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, SandboxId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ipam::{Manager, PoolPlan},
+    request::{CreateEndpoint, CreateNetwork, Join},
+};
+
+/// A network, as the durable store has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRecord {
+    /// As its driver sees it.
+    #[serde(with = "shared")]
+    pub spec: Arc<NetworkSpec>,
+    /// Its driver's name.
+    pub driver: String,
+    /// As it was asked for, with its id.
+    pub asked: CreateNetwork,
+    /// Who manages its addresses.
+    #[serde(default)]
+    pub manager: Manager,
+    /// Its pools.
+    pub pools: Vec<PoolPlan>,
+    /// When, in seconds since 1970.
+    pub created: u64,
+    /// What its driver made of it.
+    pub standing: Option<Standing>,
+    /// The boot that it belongs to, for a network in a caller's realm: the realm does not outlive that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+}
+
+/// A plan that stands in the kernel, or is to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Under which operation the kernel crate knows it.
+    pub operation: OperationId,
+    /// The steps.
+    #[serde(with = "shared")]
+    pub plan: Arc<Plan>,
+    /// The links that it makes, by label.
+    #[serde(default)]
+    pub links: Vec<OwnLink>,
+    /// Names of the links that it uses and does not make: their indexes mean nothing after a reboot.
+    #[serde(default)]
+    pub parents: Vec<(Ifindex, LinkName)>,
+}
+
+/// An endpoint, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// As its driver sees it, with what the driver filled in.
+    #[serde(with = "shared")]
+    pub spec: Arc<EndpointSpec>,
+    /// As it was asked for, with its id.
+    pub asked: CreateEndpoint,
+    /// Name and version of the driver that made it, then of the one that joined it.
+    pub driver: Option<Identity>,
+    /// Those of its addresses that IPAM gave it.
+    pub leases: Vec<IpNetwork>,
+    /// What create-endpoint recorded, to be applied with each join.
+    #[serde(with = "shared")]
+    pub deferred: Arc<Plan>,
+    /// The links that create-endpoint recorded.
+    #[serde(default)]
+    pub links: Vec<OwnLink>,
+    /// Its stay in a sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stay: Option<Stay>,
+    /// Lower is older.
+    pub age: u64,
+}
+
+/// A stay in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stay {
+    /// Where.
+    pub sandbox: SandboxId,
+    /// As it was asked for.
+    pub asked: Join,
+    /// Under which operation the kernel crate knows it.
+    pub operation: OperationId,
+    /// The links of create-endpoint and join, as they were made.
+    #[serde(default)]
+    pub links: Vec<OwnLink>,
+    /// What the sandbox got.
+    pub interface: Option<Interface>,
+    /// The gateways that the driver gave.
+    #[serde(default)]
+    pub gateways: Vec<std::net::IpAddr>,
+    /// Its default routes that stand, and under which operation.
+    #[serde(default)]
+    pub defaults: Vec<(Family, OperationId)>,
+    /// Lower is older.
+    pub age: u64,
+}
+
+impl Stay {
+    /// A default route was given (`Some`) or taken back.
+    pub fn set_default(&mut self, family: Family, operation: Option<OperationId>) {
+        self.defaults.retain(|(f, _)| *f != family);
+        self.defaults.extend(operation.map(|o| (family, o)));
+    }
+}
+
+/// The interface of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name: in the sandbox, or in the realm for a foreign one.
+    pub name: LinkName,
+    /// Where and which.
+    pub at: LinkAt,
+}
+
+/// A sandbox, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxRecord {
+    /// Its id.
+    pub id: SandboxId,
+    /// Its name.
+    pub name: Name,
+    /// Where its namespace comes from.
+    pub ground: Ground,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Options,
+}
+
+/// Where a sandbox's namespace comes from, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ground {
+    /// The host made it and keeps it alive by a file.
+    Made {
+        /// That file.
+        path: PathBuf,
+        /// None while it is being made.
+        namespace: Option<NamespaceId>,
+    },
+    /// It is somebody else's. It is opened anew for each call and kept alive by nothing of ours.
+    Adopted {
+        /// None where only the caller could open it.
+        source: Option<NamespaceSource>,
+        /// Which it was.
+        namespace: NamespaceId,
+    },
+    /// The runtime moves the interface there by itself.
+    Foreign {
+        /// Its key. Never opened.
+        path: PathBuf,
+    },
+}
+
+impl Ground {
+    /// The word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Made { .. } => "made",
+            Self::Adopted { .. } => "adopted",
+            Self::Foreign { .. } => "foreign",
+        }
+    }
+
+    /// Its namespace, where the host knows it.
+    pub fn namespace(&self) -> Option<NamespaceId> {
+        match self {
+            Self::Made { namespace, .. } => *namespace,
+            Self::Adopted { namespace, .. } => Some(*namespace),
+            Self::Foreign { .. } => None,
+        }
+    }
+
+    /// How it is opened, where it can be.
+    pub fn source(&self) -> Option<NamespaceSource> {
+        match self {
+            Self::Made { path, .. } => Some(NamespaceSource::Path(path.clone())),
+            Self::Adopted { source, .. } => source.clone(),
+            Self::Foreign { .. } => None,
+        }
+    }
+}
+
+/// A value behind an [`Arc`], stored as the value.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
