@@ -1,58 +1,345 @@
-//! (to be written: the state diagram)
+//! The controller: it asks the state machine what may happen, lets drivers and kernel do it, and remembers what came of it.
+//!
+//! Every operation goes the same way, and holds no lock while anybody else is at work:
+//!
+//! ```text
+//!   lock, decide, unlock        crate::state: go | already so | denied; busy objects are waited for
+//!     -> the driver's calls     drive: a plan, keys read and written; a panic is an error
+//!     -> reserve the keys       crate::store::Keys: a conflict discards all this and calls the driver again
+//!     -> Realm::apply           journalled first; a refusal undoes the plan, and the driver gets the opposite call
+//!     -> commit                 a network: durable store, then journal. An endpoint: journal alone, with its record in the same write
+//!     -> lock, finish, unlock, event
+//! ```
+//!
+//! On every way out before *finish* an [`unwind::Unwind`] takes back what *decide* took: ids, names, addresses. On the way down nothing can be
+//! refused by a driver: what it fails to hear goes to the [`outbox`].
 
-use std::sync::Arc;
+mod connect;
+mod disconnect;
+mod drive;
+mod endpoints;
+mod events;
+mod gateway;
+mod networks;
+mod open;
+mod outbox;
+mod place;
+mod recover;
+mod replan;
+mod sandboxes;
+#[cfg(test)]
+mod tests;
+mod unwind;
 
-use jackfield_driver::Drivers;
-use jackfield_kernel::{Kernel, Namespace};
-use jackfield_model::Result;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use crate::request::*;
+use jackfield_driver::{Drivers, LoadedDriver, Outcome, StateStore};
+use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
+use jackfield_model::{Error, ErrorCode, Options, Result};
+
+use crate::{
+    request::*,
+    state::is_full_id,
+    store::{Change, Durable, Keys, Layer},
+};
+use events::Events;
+use open::Dormant;
+pub use outbox::Letter;
+use outbox::Outbox;
+use place::Place;
+
+/// Times that an operation is run again because another one changed a key that it saw.
+const RERUNS: usize = 512;
 
 /// The controller. Cheap to clone; every method blocks and may be called from many threads.
 #[derive(Clone)]
 pub struct Controller {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    kernel: Arc<dyn Kernel>,
+    drivers: Arc<dyn Drivers>,
+    config: Config,
+    journal: Arc<Journal>,
+    durable: Durable,
+    keys: Arc<Keys>,
+    events: Events,
+    outbox: Outbox,
+    boot: String,
+    own: Arc<Place>,
+    realms: RwLock<BTreeMap<NamespaceId, Arc<Place>>>,
+    dormant: Mutex<Dormant>,
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The realm that a request is for.
+    fn place(&self, realm: RealmRef) -> Result<Arc<Place>> {
+        let id = match realm {
+            RealmRef::Own => return Ok(self.own.clone()),
+            RealmRef::Caller(id) => id,
+        };
+        let unknown = || Error::not_found(format!("{id} is no realm: open it first"));
+        self.realms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+            .ok_or_else(unknown)
+    }
+
+    fn places(&self) -> Vec<Arc<Place>> {
+        self.realms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// The current version of a driver.
+    fn driver(&self, name: &str) -> Result<Arc<dyn LoadedDriver>> {
+        let near = || {
+            let names = self.drivers.names();
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let hint = jackfield_model::nearest(name, &known)
+                .map(|n| format!(", did you mean \"{n}\"?"))
+                .unwrap_or_default();
+            Error::not_found(format!(
+                "there is no driver \"{}\"{hint} (loaded are {})",
+                name.escape_default(),
+                known.join(", ")
+            ))
+        };
+        self.drivers.find(name).ok_or_else(near)
+    }
+}
+
+/// Whether a request that takes something down meant something that is gone: a full id that nobody has. A name that nobody has is a slip.
+fn gone<T>(reference: &str, result: Result<Done<T>>, nothing: T) -> Result<Done<T>> {
+    match result {
+        Err(e) if e.code == ErrorCode::NotFound && is_full_id(reference) => Ok(Done::AlreadySo(nothing)),
+        other => other,
+    }
+}
+
+/// Seconds since 1970; a clock before that counts as its beginning.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// Every reference (`&str`) is a name, a full id or an unambiguous prefix of one.
-#[allow(unused_variables, clippy::missing_errors_doc, missing_docs)]
+///
+/// Errors carry their code and one sentence; those of a driver or of the kernel name driver, object and step too. A request that fails has
+/// changed nothing. A request that takes something down and names it by its full id is answered with [`Done::AlreadySo`] where it is gone.
+#[allow(clippy::missing_errors_doc)] // The same for all of them: said above, once.
 impl Controller {
-    /// Opens the stores, takes the lock on them, recovers, and starts the reaper.
-    pub fn open(config: Config, kernel: Arc<dyn Kernel>, own: Namespace, drivers: Arc<dyn Drivers>, events: EventSink) -> Result<Self> { unimplemented!() }
-    /// Makes a caller's namespace a realm.
-    pub fn open_realm(&self, namespace: Namespace) -> Result<RealmRef> { unimplemented!() }
+    /// Opens the stores, takes the lock on them, recovers, and starts the thread that empties the outbox.
+    pub fn open(
+        config: Config,
+        kernel: Arc<dyn Kernel>,
+        own: Namespace,
+        drivers: Arc<dyn Drivers>,
+        events: EventSink,
+    ) -> Result<Self> {
+        Inner::open(config, kernel, own, drivers, events).map(|inner| Self { inner })
+    }
 
-    pub fn create_network(&self, realm: RealmRef, request: CreateNetwork) -> Result<Done<NetworkInfo>> { unimplemented!() }
-    /// Denied while it has endpoints.
-    pub fn delete_network(&self, realm: RealmRef, network: &str) -> Result<Done<()>> { unimplemented!() }
-    pub fn networks(&self, realm: RealmRef) -> Result<Vec<NetworkInfo>> { unimplemented!() }
-    pub fn network(&self, realm: RealmRef, network: &str) -> Result<NetworkInfo> { unimplemented!() }
+    /// Makes a caller's namespace a realm, and recovers what an earlier host left in it.
+    pub fn open_realm(&self, namespace: Namespace) -> Result<RealmRef> {
+        self.inner.open_realm(namespace)
+    }
+
+    /// Makes a network.
+    pub fn create_network(&self, realm: RealmRef, request: CreateNetwork) -> Result<Done<NetworkInfo>> {
+        self.inner.create_network(&*self.inner.place(realm)?, &request)
+    }
+
+    /// Deletes a network. Denied while it has endpoints.
+    pub fn delete_network(&self, realm: RealmRef, network: &str) -> Result<Done<()>> {
+        gone(
+            network,
+            self.inner.delete_network(&*self.inner.place(realm)?, network),
+            (),
+        )
+    }
+
+    /// All networks, by id.
+    pub fn networks(&self, realm: RealmRef) -> Result<Vec<NetworkInfo>> {
+        Ok(self
+            .inner
+            .place(realm)?
+            .look(|s| s.networks.values().map(|n| s.network_info(n)).collect()))
+    }
+
+    /// One network.
+    pub fn network(&self, realm: RealmRef, network: &str) -> Result<NetworkInfo> {
+        self.inner.place(realm)?.network_info(network)
+    }
+
     /// Deletes the networks that have no endpoints; answers with their names.
-    pub fn prune_networks(&self, realm: RealmRef) -> Result<Vec<String>> { unimplemented!() }
+    pub fn prune_networks(&self, realm: RealmRef) -> Result<Vec<String>> {
+        self.inner.prune_networks(&*self.inner.place(realm)?)
+    }
 
-    pub fn create_endpoint(&self, realm: RealmRef, network: &str, request: CreateEndpoint) -> Result<Done<EndpointInfo>> { unimplemented!() }
-    pub fn delete_endpoint(&self, realm: RealmRef, endpoint: &str) -> Result<Done<()>> { unimplemented!() }
-    pub fn endpoints(&self, realm: RealmRef) -> Result<Vec<EndpointInfo>> { unimplemented!() }
-    pub fn endpoint(&self, realm: RealmRef, endpoint: &str) -> Result<EndpointInfo> { unimplemented!() }
-    pub fn join(&self, realm: RealmRef, endpoint: &str, sandbox: &str, request: Join) -> Result<Done<EndpointInfo>> { unimplemented!() }
-    pub fn leave(&self, realm: RealmRef, endpoint: &str) -> Result<Done<()>> { unimplemented!() }
+    /// Applies the plans of networks that wait for something, where that has come.
+    pub fn retry_waiting(&self) {
+        self.inner.retry_waiting();
+    }
+
+    /// Makes an endpoint: its addresses and MAC are fixed, nothing is in the kernel yet.
+    pub fn create_endpoint(
+        &self,
+        realm: RealmRef,
+        network: &str,
+        request: CreateEndpoint,
+    ) -> Result<Done<EndpointInfo>> {
+        self.inner
+            .create_endpoint(&*self.inner.place(realm)?, network, &request)
+    }
+
+    /// Deletes an endpoint that is in no sandbox.
+    pub fn delete_endpoint(&self, realm: RealmRef, endpoint: &str) -> Result<Done<()>> {
+        gone(
+            endpoint,
+            self.inner.delete_endpoint(&*self.inner.place(realm)?, endpoint),
+            (),
+        )
+    }
+
+    /// All endpoints, by id.
+    pub fn endpoints(&self, realm: RealmRef) -> Result<Vec<EndpointInfo>> {
+        Ok(self
+            .inner
+            .place(realm)?
+            .look(|s| s.endpoints.values().map(|e| e.info()).collect()))
+    }
+
+    /// One endpoint.
+    pub fn endpoint(&self, realm: RealmRef, endpoint: &str) -> Result<EndpointInfo> {
+        self.inner.place(realm)?.endpoint_info(endpoint)
+    }
+
+    /// Brings an endpoint into a sandbox.
+    pub fn join(&self, realm: RealmRef, endpoint: &str, sandbox: &str, request: Join) -> Result<Done<EndpointInfo>> {
+        self.inner.join(&*self.inner.place(realm)?, endpoint, sandbox, &request)
+    }
+
+    /// Takes an endpoint out of its sandbox.
+    pub fn leave(&self, realm: RealmRef, endpoint: &str) -> Result<Done<()>> {
+        gone(endpoint, self.inner.leave(&*self.inner.place(realm)?, endpoint), ())
+    }
+
     /// create-endpoint and join in one, on one driver instance; a failure leaves no endpoint.
-    pub fn connect(&self, realm: RealmRef, network: &str, sandbox: &str, endpoint: CreateEndpoint, join: Join) -> Result<Done<EndpointInfo>> { unimplemented!() }
+    pub fn connect(
+        &self,
+        realm: RealmRef,
+        network: &str,
+        sandbox: &str,
+        endpoint: CreateEndpoint,
+        join: Join,
+    ) -> Result<Done<EndpointInfo>> {
+        self.inner
+            .connect(&*self.inner.place(realm)?, network, sandbox, &endpoint, &join)
+    }
+
     /// leave and delete-endpoint in one.
-    pub fn disconnect(&self, realm: RealmRef, network: &str, sandbox: &str) -> Result<Done<()>> { unimplemented!() }
+    pub fn disconnect(&self, realm: RealmRef, network: &str, sandbox: &str) -> Result<Done<()>> {
+        self.inner.disconnect(&*self.inner.place(realm)?, network, sandbox)
+    }
 
-    pub fn create_sandbox(&self, realm: RealmRef, request: CreateSandbox) -> Result<Done<SandboxInfo>> { unimplemented!() }
-    /// Its endpoints leave and are deleted.
-    pub fn delete_sandbox(&self, realm: RealmRef, sandbox: &str) -> Result<Done<()>> { unimplemented!() }
-    pub fn sandboxes(&self, realm: RealmRef) -> Result<Vec<SandboxInfo>> { unimplemented!() }
-    pub fn sandbox(&self, realm: RealmRef, sandbox: &str) -> Result<SandboxInfo> { unimplemented!() }
+    /// Makes, adopts or registers a sandbox.
+    pub fn create_sandbox(&self, realm: RealmRef, request: CreateSandbox) -> Result<Done<SandboxInfo>> {
+        self.inner.create_sandbox(&*self.inner.place(realm)?, request)
+    }
 
-    /// Networks of that driver: it cannot be unloaded while there are any.
-    pub fn networks_of_driver(&self, driver: &str) -> Vec<String> { unimplemented!() }
+    /// Deletes a sandbox. Its endpoints leave and are deleted.
+    pub fn delete_sandbox(&self, realm: RealmRef, sandbox: &str) -> Result<Done<()>> {
+        gone(
+            sandbox,
+            self.inner.delete_sandbox(&*self.inner.place(realm)?, sandbox),
+            (),
+        )
+    }
+
+    /// All sandboxes, by id.
+    pub fn sandboxes(&self, realm: RealmRef) -> Result<Vec<SandboxInfo>> {
+        Ok(self
+            .inner
+            .place(realm)?
+            .look(|s| s.sandboxes.values().map(|b| s.sandbox_info(b)).collect()))
+    }
+
+    /// One sandbox.
+    pub fn sandbox(&self, realm: RealmRef, sandbox: &str) -> Result<SandboxInfo> {
+        self.inner.place(realm)?.sandbox_info(sandbox)
+    }
+
+    /// Deletes the sandboxes whose namespace is gone, with their endpoints; answers with their names.
+    pub fn collect_gone(&self, realm: RealmRef) -> Result<Vec<String>> {
+        Ok(self.inner.collect_gone(&*self.inner.place(realm)?))
+    }
+
+    /// Names of the networks of that driver, in every realm: it cannot be unloaded while there are any.
+    pub fn networks_of_driver(&self, driver: &str) -> Vec<String> {
+        let of_driver = |place: &Arc<Place>| {
+            place.look(|s| {
+                s.networks
+                    .values()
+                    .filter(|n| n.record.driver == driver)
+                    .map(|n| n.name())
+                    .collect::<Vec<_>>()
+            })
+        };
+        self.inner.places().iter().flat_map(of_driver).collect()
+    }
+
     /// Emits an event on behalf of the daemon (driver loads).
-    pub fn emit(&self, object: &str, action: &str, id: &str, name: Option<&str>, attributes: jackfield_model::Options) { unimplemented!() }
+    pub fn emit(&self, object: &str, action: &str, id: &str, name: Option<&str>, attributes: Options) {
+        self.inner.events.say(object, action, id, name, attributes);
+        self.inner.events.flush();
+    }
+
     /// The store that drivers' keys live in, for `config` calls made at load.
-    pub fn driver_state(&self) -> Arc<dyn jackfield_driver::StateStore> { unimplemented!() }
+    pub fn driver_state(&self) -> Arc<dyn StateStore> {
+        self.inner.keys.clone()
+    }
+
+    /// Keeps what a `config` call wrote. None of it is kept when another operation changed a key that the call read: call again.
+    pub fn commit_config(&self, driver: &str, outcome: Outcome) -> Result<()> {
+        let inner = &self.inner;
+        let changed = || {
+            let message = format!("the state of driver {driver} was changed by another operation meanwhile: try again");
+            Error::new(ErrorCode::Unavailable, message).retryable()
+        };
+        let reservation = inner
+            .keys
+            .reserve(driver, &outcome.reads, outcome.writes, Layer::Durable)
+            .ok_or_else(changed)?;
+        inner.durable.commit(&Change {
+            network: None,
+            keys: reservation.durable(),
+        })?;
+        inner.append_notes(reservation.notes())?;
+        reservation.publish();
+        Ok(())
+    }
+
     /// The realm that the daemon itself is in.
-    pub fn own_realm(&self) -> Arc<jackfield_kernel::Realm> { unimplemented!() }
+    pub fn own_realm(&self) -> Arc<Realm> {
+        self.inner.own.realm.clone()
+    }
 }

@@ -4,9 +4,11 @@
 //! is held over a driver's call, and that after a crash what it says and what the kernel has are the same.
 #![forbid(unsafe_code)]
 
+pub mod builtin;
 mod controller;
 pub mod ipam;
 pub mod request;
 mod state;
+mod store;
 
 pub use controller::Controller;

@@ -1,0 +1,340 @@
+//! Endpoints on their way in: join, and connect, which makes the endpoint too, on the same instance of the driver.
+
+use std::{net::IpAddr, sync::Arc};
+
+use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, Phase, SandboxInterface};
+use jackfield_kernel::{LinkAt, LinkQuery, Place as Where};
+use jackfield_model::{Error, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
+
+use super::{
+    Inner,
+    drive::{About, guarded},
+    outbox::{Call, Letter, Merged},
+    place::Place,
+    sandboxes::Opened,
+};
+use crate::{
+    request::{CreateEndpoint, Done, EndpointInfo, Join},
+    state::{Begin, Denied, EndpointPhase, EndpointRecord, Network, Placement, Stay, record::Interface},
+    store::{Layer, notes},
+};
+
+/// Names of foreign links that are stepped over while an interface's name is looked for.
+const STRANGERS: usize = 256;
+
+/// One endpoint on its way into one sandbox.
+struct Arrival<'a> {
+    inner: &'a Arc<Inner>,
+    place: &'a Place,
+    driver: Arc<dyn LoadedDriver>,
+    network: Network,
+    /// As it was before.
+    record: EndpointRecord,
+    /// Its create-endpoint belongs to this operation.
+    creating: bool,
+    sandbox: SandboxId,
+    opened: Opened<'a>,
+    asked: &'a Join,
+    default_route: bool,
+}
+
+/// What the driver's calls came to.
+struct Prepared {
+    record: EndpointRecord,
+    interface: Option<Interface>,
+    gateways: Vec<IpAddr>,
+}
+
+impl Inner {
+    pub(super) fn join(
+        self: &Arc<Self>,
+        place: &Place,
+        endpoint: &str,
+        sandbox: &str,
+        request: &Join,
+    ) -> Result<Done<EndpointInfo>> {
+        match place.decide(|s| s.begin_join(endpoint, sandbox, request))? {
+            Begin::AlreadySo(placement) => place.endpoint_info(placement.endpoint.as_str()).map(Done::AlreadySo),
+            Begin::Go(placement) => self.arrive(place, &placement, request).map(Done::Done),
+        }
+    }
+
+    pub(super) fn connect(
+        self: &Arc<Self>,
+        place: &Place,
+        network: &str,
+        sandbox: &str,
+        request: &CreateEndpoint,
+        join: &Join,
+    ) -> Result<Done<EndpointInfo>> {
+        match place.decide(|s| s.begin_connect(network, sandbox, request, join))? {
+            Begin::AlreadySo(placement) => place.endpoint_info(placement.endpoint.as_str()).map(Done::AlreadySo),
+            Begin::Go(placement) => self.arrive(place, &placement, join).map(Done::Done),
+        }
+    }
+
+    fn arrive(self: &Arc<Self>, place: &Place, placement: &Placement, asked: &Join) -> Result<EndpointInfo> {
+        let id = &placement.endpoint;
+        let creating = place.endpoint(id).is_ok_and(|e| e.phase == EndpointPhase::Creating);
+        let unwind = place.unwind(|s| {
+            if creating {
+                s.remove_endpoint(id)
+            } else {
+                s.finish_leave(id)
+            }
+        });
+        self.enter(place, placement, asked, creating)
+            .map_err(|e| e.object(format!("endpoint {}", id.short())))?;
+        if let Some(error) = self.settle_arrived(place, placement).err() {
+            // It stands already: it leaves as everybody leaves, and takes its traces along.
+            unwind.disarm();
+            self.take_out(place, placement, creating)?;
+            return Err(error.object(format!("endpoint {}", id.short())));
+        }
+        unwind.disarm();
+        place.change(|s| {
+            s.finish_join(id);
+            if creating {
+                self.say_endpoint(s.endpoints.get(id), "create");
+            }
+            self.say_endpoint(s.endpoints.get(id), "join");
+        });
+        self.events.flush();
+        place.endpoint_info(id.as_str())
+    }
+
+    fn enter(self: &Arc<Self>, place: &Place, placement: &Placement, asked: &Join, creating: bool) -> Result<()> {
+        let Some(sandbox) = &placement.sandbox else {
+            return Err(Error::internal("an endpoint joins without a sandbox"));
+        };
+        let network = place.network(&placement.network)?;
+        let arrival = Arrival {
+            inner: self,
+            place,
+            driver: self.driver(&network.record.driver)?,
+            network,
+            record: place.endpoint(&placement.endpoint)?.record,
+            creating,
+            sandbox: sandbox.clone(),
+            opened: self.open_sandbox(place, sandbox)?,
+            asked,
+            default_route: place.look(|s| s.would_be_default(sandbox, asked.priority)),
+        };
+        arrival.run()
+    }
+
+    /// Sees to the sandbox's default routes after an arrival, which fails when the arrived one's is refused.
+    fn settle_arrived(self: &Arc<Self>, place: &Place, placement: &Placement) -> Result<()> {
+        if let Some(sandbox) = &placement.sandbox {
+            self.settle_default_routes(place, sandbox)?;
+        }
+        let refusal = place.endpoint(&placement.endpoint)?.refusal;
+        refusal.map_or(Ok(()), |why| Err(Error::invalid(why).step("join")))
+    }
+}
+
+impl Arrival<'_> {
+    /// The driver's calls, the plan and the commit.
+    fn run(&self) -> Result<()> {
+        let name = &self.driver.identity().name;
+        let (prepared, mut outcome, reservation) = self.inner.reserving(name, Layer::BootLong, || self.attempt())?;
+        let operation = OperationId::random();
+        let record = EndpointRecord {
+            driver: Some(self.driver.identity().clone()),
+            stay: Some(Stay {
+                sandbox: self.sandbox.clone(),
+                asked: self.asked.clone(),
+                operation: operation.clone(),
+                links: std::mem::take(&mut outcome.links),
+                interface: prepared.interface,
+                gateways: prepared.gateways,
+                defaults: Vec::new(),
+                age: self.place.change(|s| s.next_age()),
+            }),
+            ..prepared.record
+        };
+        let mut all = vec![notes::endpoint(self.place.id(), &record)];
+        all.extend(reservation.notes());
+        let applied = self
+            .place
+            .realm
+            .apply(&operation, &outcome.plan, self.opened.at.as_ref());
+        if let Err(error) = applied.and_then(|applied| applied.commit(all)) {
+            drop(reservation);
+            self.tell_opposite();
+            return Err(Error::from(error)
+                .step("join")
+                .driver(self.driver.identity().to_string()));
+        }
+        reservation.publish();
+        self.place.hold_ports(&operation, outcome.ports);
+        self.place.change(|s| s.record_stay(record));
+        self.opened.arrived(self.place, &self.sandbox);
+        Ok(())
+    }
+
+    /// One run of the driver's calls, on a fresh instance.
+    fn attempt(&self) -> Result<(Prepared, Outcome)> {
+        let mut instance = self.driver.instance()?;
+        let (mut merged, mut record) = (Merged::default(), self.record.clone());
+        if self.creating {
+            self.inner.call_create_endpoint(
+                self.place,
+                &*self.driver,
+                &mut *instance,
+                &self.network,
+                &mut record,
+                &mut merged,
+            )?;
+        }
+        let joined = self.call_join(&mut *instance, record, &mut merged);
+        if joined.is_err() && self.creating {
+            self.tell_opposite();
+        }
+        let (prepared, mut outcome) = joined?;
+        merged.add(&mut outcome);
+        (outcome.reads, outcome.writes) = (merged.reads, merged.writes);
+        Ok((prepared, outcome))
+    }
+
+    fn call_join(
+        &self,
+        instance: &mut dyn Driver,
+        record: EndpointRecord,
+        merged: &mut Merged,
+    ) -> Result<(Prepared, Outcome)> {
+        let network = &self.network.record;
+        let own = network.standing.iter().flat_map(|s| &s.links).chain(&record.links);
+        let about = About {
+            network: Some(network.spec.clone()),
+            endpoint: Some(record.spec.clone()),
+            links: own.cloned().collect(),
+            deferred: Some(record.deferred.clone()),
+            foreign: self.opened.foreign,
+            state: Some(merged.overlay(&self.inner.keys)),
+        };
+        let spec = JoinSpec {
+            network: network.spec.as_ref().clone(),
+            endpoint: record.spec.as_ref().clone(),
+            sandbox: self.sandbox.clone(),
+            default_route: self.default_route,
+            options: self.asked.options.clone(),
+        };
+        let identity = self.driver.identity();
+        let mut operation = self.inner.operation(self.place, &*self.driver, Phase::Join, about);
+        let reply = guarded(identity, Phase::Join, || instance.join(&mut operation, &spec))?;
+        let placed = self.place_interface(&mut operation, &record, &reply);
+        let (interface, gateways) = placed.map_err(|e| e.step(Phase::Join.to_string()).driver(identity.to_string()))?;
+        let outcome = operation.finish();
+        let interface = interface.map(|i| self.as_made(i, &outcome));
+        Ok((
+            Prepared {
+                record,
+                interface,
+                gateways,
+            },
+            outcome,
+        ))
+    }
+
+    /// Gives the link that the driver named its place in the sandbox.
+    fn place_interface(
+        &self,
+        operation: &mut Operation,
+        record: &EndpointRecord,
+        reply: &JoinReply<LinkId>,
+    ) -> Result<(Option<Interface>, Vec<IpAddr>)> {
+        let gateways = gateways(reply)?;
+        let Some((link, prefix)) = &reply.interface else {
+            return Ok((None, gateways));
+        };
+        let name = self.name_interface(record, prefix)?;
+        let interface = SandboxInterface {
+            name: name.clone(),
+            mac: record
+                .spec
+                .mac
+                .ok_or_else(|| Error::internal("an endpoint has no MAC address"))?,
+            addresses: record.spec.addresses.clone(),
+            routes: reply.routes.clone(),
+            // They come as an operation of their own, so that they can go to another endpoint: see the `gateway` module.
+            gateways: Vec::new(),
+        };
+        operation.finish_interface(*link, &interface)?;
+        let index = operation
+            .index_of(*link)
+            .ok_or_else(|| Error::internal("the driver's interface has no index"))?;
+        let place = if self.opened.foreign {
+            Where::Realm
+        } else {
+            Where::Sandbox
+        };
+        Ok((
+            Some(Interface {
+                name,
+                at: LinkAt { place, index },
+            }),
+            gateways,
+        ))
+    }
+
+    /// The name asked for, or the prefix with the first number that neither an endpoint nor another link of the sandbox has.
+    fn name_interface(&self, record: &EndpointRecord, prefix: &str) -> Result<LinkName> {
+        let (asked, mut strangers) = (self.asked.interface.as_ref(), Vec::new());
+        let kernel = &self.inner.kernel;
+        while strangers.len() < STRANGERS {
+            let name = self
+                .place
+                .change(|s| s.reserve_interface(&self.sandbox, &record.spec.id, prefix, asked, &strangers))?;
+            let Some(at) = &self.opened.at else { return Ok(name) };
+            match kernel.link(&at.namespace, LinkQuery::Name(&name))? {
+                None => return Ok(name),
+                Some(_) => strangers.push(name),
+            }
+        }
+        Err(Denied::BadPrefix {
+            prefix: prefix.to_owned(),
+        }
+        .into())
+    }
+
+    /// In a foreign sandbox the interface keeps the name that it has in the realm, where the runtime looks for it.
+    fn as_made(&self, interface: Interface, outcome: &Outcome) -> Interface {
+        let made = outcome
+            .links
+            .iter()
+            .find(|l| self.opened.foreign && l.at.index == interface.at.index);
+        made.map(|l| Interface {
+            name: l.name.clone(),
+            at: l.at,
+        })
+        .unwrap_or(interface)
+    }
+
+    /// The plan came to nothing: the driver is told the opposite of what it agreed to.
+    fn tell_opposite(&self) {
+        let (network, endpoint) = (&self.network.record.spec.id, Some(&self.record.spec.id));
+        let letter = |call| Letter::new(self.place.id(), &self.driver.identity().name, call, network, endpoint);
+        let mut letters = vec![letter(Call::Leave)];
+        if self.creating {
+            letters.push(letter(Call::DeleteEndpoint));
+        }
+        self.inner.tell_or_post(self.place, letters);
+    }
+}
+
+fn gateways(reply: &JoinReply<LinkId>) -> Result<Vec<IpAddr>> {
+    let named = [(reply.gateway_ipv4, Family::Ipv4), (reply.gateway_ipv6, Family::Ipv6)];
+    let mut gateways = Vec::new();
+    for (gateway, family) in named {
+        match gateway {
+            Some(gateway) if Family::of(gateway) != family => {
+                return Err(Error::internal(format!(
+                    "the driver named {gateway} as gateway of the other address family"
+                )));
+            }
+            other => gateways.extend(other),
+        }
+    }
+    Ok(gateways)
+}

@@ -1,0 +1,207 @@
+//! Opening: stores first, then the daemon's own realm, then what was cut off in it.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use jackfield_driver::Drivers;
+use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
+use jackfield_model::{Error, ErrorCode, IpNetwork, Result};
+
+use super::{Inner, events::Events, outbox::Outbox, place::Place};
+use crate::{
+    ipam::Ipam,
+    request::{Config, EventSink, RealmRef},
+    state::{Denied, EndpointRecord, NetworkRecord, RealmState, SandboxRecord},
+    store::{Change, Durable, Keys, RealmKey, notes},
+};
+
+/// What the stores have of realms that are not open yet.
+#[derive(Debug, Default)]
+pub struct Dormant {
+    networks: Vec<(String, NetworkRecord)>,
+    endpoints: Vec<(NamespaceId, EndpointRecord)>,
+    sandboxes: Vec<(NamespaceId, SandboxRecord)>,
+}
+
+/// What they have of one realm.
+#[derive(Debug, Default)]
+pub struct Remains {
+    pub networks: Vec<NetworkRecord>,
+    pub endpoints: Vec<EndpointRecord>,
+    pub sandboxes: Vec<SandboxRecord>,
+}
+
+impl Dormant {
+    fn take(&mut self, key: RealmKey, realm: NamespaceId) -> Remains {
+        let text = key.text();
+        Remains {
+            networks: take(&mut self.networks, |k| *k == text),
+            endpoints: take(&mut self.endpoints, |k| *k == realm),
+            sandboxes: take(&mut self.sandboxes, |k| *k == realm),
+        }
+    }
+
+    /// Whether a sandbox of that id belongs to a realm that is not open yet.
+    pub fn has_sandbox(&self, id: &str) -> bool {
+        self.sandboxes.iter().any(|(_, s)| s.id.as_str() == id)
+    }
+}
+
+fn take<K, T>(from: &mut Vec<(K, T)>, wanted: impl Fn(&K) -> bool) -> Vec<T> {
+    let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(from).into_iter().partition(|(key, _)| wanted(key));
+    *from = left;
+    taken.into_iter().map(|(_, value)| value).collect()
+}
+
+fn boot_id() -> Result<String> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let text = fs::read_to_string(PATH)
+        .map_err(|e| Error::new(ErrorCode::Unavailable, format!("cannot read {PATH}: {e}")).caused_by(e))?;
+    Ok(text.trim().to_owned())
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    let refused = |e: std::io::Error| {
+        Error::new(ErrorCode::Unavailable, format!("cannot make {}: {e}", path.display())).caused_by(e)
+    };
+    fs::create_dir_all(path).map_err(refused)
+}
+
+/// The configured pools; where none is IPv6, this host's own /48 of unique local addresses (RFC 4193), a /64 for each network.
+fn default_pools(config: &Config, durable: &Durable) -> Result<Vec<(IpNetwork, u8)>> {
+    let mut pools = config.default_pools.clone();
+    if pools.iter().all(|(pool, _)| pool.is_ipv4()) {
+        let [a, b, c, d, e] = durable.ula()?;
+        let prefix = std::net::Ipv6Addr::from([0xfd, a, b, c, d, e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let ula =
+            IpNetwork::new(prefix.into(), 48).map_err(|e| Error::internal("48 is no prefix length").caused_by(e))?;
+        pools.push((ula, 64));
+    }
+    Ok(pools)
+}
+
+impl Inner {
+    pub(super) fn open(
+        mut config: Config,
+        kernel: Arc<dyn Kernel>,
+        own: Namespace,
+        drivers: Arc<dyn Drivers>,
+        events: EventSink,
+    ) -> Result<Arc<Self>> {
+        make_dir(&config.run_dir)?;
+        make_dir(&config.run_dir.join("netns"))?;
+        let durable = Durable::open(&config.state_dir)?;
+        let (journal, replayed) = Journal::open(&config.run_dir)?;
+        let journal = Arc::new(journal);
+        let remembered = notes::read(replayed.notes);
+        for key in &remembered.unknown {
+            tracing::warn!(key, "a note of the journal cannot be understood and is left alone");
+        }
+        let loaded = durable.load()?;
+        config.default_pools = default_pools(&config, &durable)?;
+        let realm = Realm::open(kernel.clone(), own, journal.clone())?;
+        let state = RealmState::new(Ipam::new(config.default_pools.clone()));
+        let dormant = Dormant {
+            networks: loaded.networks,
+            endpoints: remembered.endpoints,
+            sandboxes: remembered.sandboxes,
+        };
+        let inner = Arc::new(Self {
+            kernel,
+            drivers,
+            config,
+            journal,
+            durable,
+            keys: Arc::new(Keys::new(loaded.keys, remembered.keys)),
+            events: Events::new(events),
+            outbox: Outbox::default(),
+            boot: boot_id()?,
+            own: Arc::new(Place::new(RealmKey::Own, realm, state)),
+            realms: RwLock::default(),
+            dormant: Mutex::new(dormant),
+        });
+        inner.forget_earlier_boots()?;
+        inner.admit(&inner.own.clone())?;
+        inner.unpin_strays();
+        let starting = |e| Error::new(ErrorCode::Exhausted, "cannot start the outbox's thread").caused_by(e);
+        inner.outbox.start(Arc::downgrade(&inner)).map_err(starting)?;
+        inner.post(remembered.letters);
+        Ok(inner)
+    }
+
+    pub(super) fn open_realm(self: &Arc<Self>, namespace: Namespace) -> Result<RealmRef> {
+        let id = namespace.id();
+        if id == self.own.id() {
+            return Ok(RealmRef::Own);
+        }
+        // Held while the realm is recovered, so that nobody uses it half-way, and nobody opens it twice.
+        let mut dormant = self.dormant.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.places().iter().any(|p| p.id() == id) {
+            return Ok(RealmRef::Caller(id));
+        }
+        if self.places().iter().any(|p| p.look(|s| s.sandbox_of(id).is_some())) {
+            return Err(Denied::SandboxAsRealm(id).into());
+        }
+        let realm = Realm::open(self.kernel.clone(), namespace, self.journal.clone())?;
+        let state = RealmState::new(Ipam::new(self.config.default_pools.clone()));
+        let place = Arc::new(Place::new(RealmKey::Caller(id), realm, state));
+        let remains = dormant.take(place.key, id);
+        self.recover(&place, remains)?;
+        self.realms
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, place);
+        drop(dormant);
+        self.events.flush();
+        Ok(RealmRef::Caller(id))
+    }
+
+    /// Recovers the daemon's own realm, and from then on it is one of the realms.
+    fn admit(self: &Arc<Self>, place: &Arc<Place>) -> Result<()> {
+        let remains = self
+            .dormant
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(place.key, place.id());
+        self.recover(place, remains)?;
+        self.realms
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place.id(), place.clone());
+        self.events.flush();
+        Ok(())
+    }
+
+    /// A caller's realm does not outlive the boot, and its networks go with it.
+    fn forget_earlier_boots(&self) -> Result<()> {
+        let mut dormant = self.dormant.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stale, live): (Vec<_>, Vec<_>) = std::mem::take(&mut dormant.networks)
+            .into_iter()
+            .partition(|(_, n)| n.boot.as_ref().is_some_and(|b| *b != self.boot));
+        dormant.networks = live;
+        for (realm, record) in stale {
+            self.durable.commit(&Change {
+                network: Some((RealmKey::parse(&realm)?, &record.spec.id, None)),
+                keys: None,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes away the pins of namespaces that no sandbox has: a host died between making one and noting it.
+    fn unpin_strays(&self) {
+        let dormant = self.dormant.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            |id: &str| dormant.has_sandbox(id) || self.places().iter().any(|p| p.look(|s| s.find_sandbox(id).is_ok()));
+        let Ok(entries) = fs::read_dir(self.pins()) else { return };
+        let strays = entries.flatten().filter(|e| !e.file_name().to_str().is_some_and(known));
+        for stray in strays {
+            if let Err(error) = self.kernel.unpin(&stray.path()) {
+                tracing::warn!(path = %stray.path().display(), %error, "a stray namespace stays pinned");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Recovery of one realm: what the stores say and what the kernel has are made the same.
+//!
+//! By now the kernel crate has finished or undone every plan that was cut off. What is left to decide: the durable store is the truth for
+//! networks, the journal for endpoints and sandboxes. An operation that neither of them knows is taken back; a network that does not stand
+//! is applied again, or waits; a sandbox whose namespace is gone is deleted with its endpoints.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jackfield_kernel::{Make, Plan, Recovered, RecoveredState, journal::Entry, plan::FirewallRule};
+use jackfield_model::{EndpointId, NetworkId, OperationId, Result, SandboxId};
+
+use super::{Inner, open::Remains, place::Place};
+use crate::{
+    state::{EndpointPhase, EndpointRecord, NetworkPhase, NetworkRecord, SandboxPhase, Stay},
+    store::notes,
+};
+
+/// The committed operations that an earlier host left.
+#[derive(Debug, Default)]
+struct Found {
+    all: BTreeMap<OperationId, Entry>,
+    /// Those that are not whole any more: somebody deleted a link, or the sandbox is gone.
+    lost: BTreeSet<OperationId>,
+}
+
+impl Found {
+    fn stands(&self, operation: &OperationId) -> bool {
+        self.all.contains_key(operation) && !self.lost.contains(operation)
+    }
+}
+
+impl Inner {
+    pub(super) fn recover(self: &Arc<Self>, place: &Place, remains: Remains) -> Result<()> {
+        let found = self.look_around(place)?;
+        let broken = self.take_up(place, remains, &found)?;
+        self.release_unknown(place, &found);
+        self.hold_ports_again(place, &found);
+        broken.iter().for_each(|id| self.reapply(place, id));
+        self.collect_gone(place);
+        self.let_lost_leave(place, &found);
+        let sandboxes: Vec<SandboxId> = place.look(|s| s.sandboxes.keys().cloned().collect());
+        sandboxes
+            .iter()
+            .try_for_each(|sandbox| self.settle_default_routes(place, sandbox))
+    }
+
+    fn look_around(&self, place: &Place) -> Result<Found> {
+        let recovered = place.realm.recover()?;
+        let lost = |r: &Recovered| match &r.state {
+            RecoveredState::Standing => None,
+            RecoveredState::Lost(why) => {
+                tracing::warn!(operation = %r.operation, why, "an operation does not stand any more");
+                Some(r.operation.clone())
+            }
+        };
+        let committed: BTreeSet<&OperationId> = recovered.iter().map(|r| &r.operation).collect();
+        let all = self
+            .journal
+            .operations(place.id())
+            .into_iter()
+            .filter(|(operation, _)| committed.contains(operation))
+            .collect();
+        Ok(Found {
+            all,
+            lost: recovered.iter().filter_map(lost).collect(),
+        })
+    }
+
+    /// Fills the state. Answers with the networks that have to be applied again.
+    fn take_up(&self, place: &Place, remains: Remains, found: &Found) -> Result<Vec<NetworkId>> {
+        let mut broken = Vec::new();
+        for record in remains.networks {
+            let whole = record.standing.as_ref().is_some_and(|s| found.stands(&s.operation));
+            let phase = if whole {
+                NetworkPhase::Ready
+            } else {
+                NetworkPhase::Applying
+            };
+            if !whole {
+                broken.push(record.spec.id.clone());
+            }
+            place.change(|s| s.insert_network(record, phase));
+        }
+        for record in remains.sandboxes {
+            place.change(|s| s.insert_sandbox(record, SandboxPhase::Ready));
+        }
+        for record in remains.endpoints {
+            self.take_up_endpoint(place, record, found)?;
+        }
+        Ok(broken)
+    }
+
+    /// An endpoint whose network is gone is forgotten; one whose stay nobody knows of is in no sandbox.
+    fn take_up_endpoint(&self, place: &Place, mut record: EndpointRecord, found: &Found) -> Result<()> {
+        if place.network(&record.spec.network).is_err() {
+            return self.append_notes(vec![notes::no_endpoint(place.id(), &record.spec.id)]);
+        }
+        if let Some(stay) = &mut record.stay {
+            stay.defaults.retain(|(_, operation)| found.stands(operation));
+        }
+        let known = |stay: &Stay| {
+            found.all.contains_key(&stay.operation) && place.look(|s| s.sandboxes.contains_key(&stay.sandbox))
+        };
+        let stays = record.stay.as_ref().is_some_and(known);
+        if record.stay.is_some() && !stays {
+            record.stay = None;
+            self.append_notes(vec![notes::endpoint(place.id(), &record)])?;
+        }
+        let phase = if stays {
+            EndpointPhase::Joined
+        } else {
+            EndpointPhase::Created
+        };
+        place.change(|s| s.insert_endpoint(record, phase));
+        Ok(())
+    }
+
+    /// Endpoints whose links are gone from a sandbox that is still there leave it, for whoever wants to join again.
+    fn let_lost_leave(self: &Arc<Self>, place: &Place, found: &Found) {
+        let lost: Vec<EndpointId> = place.look(|s| {
+            let lost = s.endpoints.iter().filter(|(_, e)| {
+                e.record
+                    .stay
+                    .as_ref()
+                    .is_some_and(|s| found.lost.contains(&s.operation))
+            });
+            lost.map(|(id, _)| id.clone()).collect()
+        });
+        for id in lost {
+            if let Err(error) = self.leave(place, id.as_str()) {
+                tracing::error!(endpoint = %id, %error, "an endpoint without links cannot leave");
+            }
+        }
+    }
+
+    /// Takes back the operations that nothing in the state refers to, and those of networks that are applied again.
+    fn release_unknown(&self, place: &Place, found: &Found) {
+        let known: BTreeSet<OperationId> = place.look(|s| {
+            let ready = s.networks.values().filter(|n| n.phase == NetworkPhase::Ready);
+            let networks = ready
+                .filter_map(|n| n.record.standing.as_ref())
+                .map(|s| s.operation.clone());
+            let stays = s.endpoints.values().filter_map(|e| e.record.stay.as_ref());
+            let endpoints = stays.flat_map(|s| s.defaults.iter().map(|(_, o)| o.clone()).chain([s.operation.clone()]));
+            networks.chain(endpoints).collect()
+        });
+        // Last made, first taken back.
+        let mut unknown: Vec<_> = found
+            .all
+            .iter()
+            .filter(|(operation, _)| !known.contains(*operation))
+            .collect();
+        unknown.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.sequence));
+        for (operation, _) in unknown {
+            if let Err(error) = self.release(place, Some(operation), Vec::new()) {
+                tracing::error!(%operation, %error, "a forgotten operation cannot be taken back");
+            }
+        }
+    }
+
+    fn hold_ports_again(&self, place: &Place, found: &Found) {
+        let owners: Vec<(OperationId, String)> = place.look(|s| {
+            let stays = s
+                .endpoints
+                .values()
+                .filter_map(|e| Some((e.record.stay.as_ref()?.operation.clone(), e.record.spec.id.to_string())));
+            let networks = s.networks.values().filter_map(|n| {
+                Some((
+                    n.record.standing.as_ref()?.operation.clone(),
+                    n.record.spec.id.to_string(),
+                ))
+            });
+            stays.chain(networks).collect()
+        });
+        for (operation, owner) in owners {
+            if let Some(entry) = found.all.get(&operation) {
+                self.hold_ports_of(place, &owner, &operation, &entry.plan);
+            }
+        }
+    }
+
+    /// Reserves again the host ports that a plan publishes, for the endpoint or network that it belongs to.
+    pub(super) fn hold_ports_of(&self, place: &Place, owner: &str, operation: &OperationId, plan: &Plan) {
+        let published = plan.makes.iter().filter_map(|make| match make {
+            Make::Firewall(FirewallRule::Publish { mapping, .. }) => Some(mapping),
+            _ => None,
+        });
+        let reserve = |mapping| match place.ports.reserve(owner, mapping) {
+            Ok(reservation) => Some(reservation),
+            Err(error) => {
+                tracing::warn!(%operation, %error, "a published port is somebody else's in the book");
+                None
+            }
+        };
+        place.hold_ports(operation, published.filter_map(reserve).collect());
+    }
+
+    /// After a network got other indexes: what its endpoints have on record follows.
+    pub(super) fn follow_network(
+        &self,
+        place: &Place,
+        network: &NetworkRecord,
+        indexes: &super::replan::Renumbered,
+    ) -> Result<()> {
+        let endpoints: Vec<EndpointRecord> = place.look(|s| {
+            let of_network = s
+                .endpoints
+                .values()
+                .filter(|e| e.record.spec.network == network.spec.id);
+            of_network.map(|e| super::replan::follow(&e.record, indexes)).collect()
+        });
+        let changed = endpoints
+            .iter()
+            .map(|record| notes::endpoint(place.id(), record))
+            .collect();
+        self.append_notes(changed)?;
+        place.change(|s| {
+            endpoints
+                .into_iter()
+                .for_each(|record| s.fill_endpoint(&record.spec.id.clone(), |r| *r = record))
+        });
+        Ok(())
+    }
+}

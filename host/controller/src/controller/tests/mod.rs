@@ -1,0 +1,9 @@
+//! The controller on the simulated kernel: what it promises whatever drivers, kernel and callers do.
+
+mod concurrency;
+mod crash;
+mod drivers;
+mod fixture;
+mod lifecycle;
+mod random;
+mod recovery;
