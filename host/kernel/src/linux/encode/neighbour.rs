@@ -32,9 +32,11 @@ pub(super) fn delete(index: Ifindex, address: IpAddr) -> Message {
     serialised(0, &RouteNetlinkMessage::DelNeighbour(named(index, address)))
 }
 
-/// An address answered for, marked as ours.
+/// An address answered for, marked as ours. Permanent (Linux 6.17 and later), or it would go when the link loses its carrier: as the host's
+/// end of a pair does when the sandbox sets its own down.
 pub(super) fn add_proxy(index: Ifindex, address: IpAddr) -> Message {
     let mut message = named(index, address);
+    message.header.state = NeighbourState::Permanent;
     message.header.flags = NeighbourFlags::Proxy;
     message.attributes.push(ours());
     serialised(CREATE_EXCLUSIVE, &RouteNetlinkMessage::NewNeighbour(message))
