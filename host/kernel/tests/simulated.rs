@@ -2,7 +2,6 @@
 // Helpers outside of a test function unwrap as the tests do: a fixture that is wrong is to fail.
 #![allow(clippy::unwrap_used)]
 
-
 use std::path::Path;
 
 use jackfield_kernel::{

@@ -35,7 +35,7 @@ pub(super) fn explain(operation: &'static str, object: String, refusal: Refusal)
 }
 
 /// Operation and object of a request.
-pub(super) fn describe(request: &Request) -> (&'static str, String) {
+pub(crate) fn describe(request: &Request) -> (&'static str, String) {
     let on = |index: &Ifindex| format!("link {index}");
     match request {
         Request::CreateLink { link, .. } => (

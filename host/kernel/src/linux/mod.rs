@@ -14,7 +14,7 @@ mod attributes;
 mod bandwidth;
 mod conntrack;
 mod decode;
-mod describe;
+pub(crate) mod describe;
 mod dump;
 mod encode;
 mod firewall;

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use jackfield_model::{Family, IpNetwork};
 use nix::errno::Errno;
 
-use super::{Answer, link::MIN_MTU_IPV6, space::Space, sysctls};
+use super::{Answer, space::Space, sysctls};
 use crate::{AddressInfo, Ifindex};
 
-/// IFAPROT_KERNEL_LO of linux/if_addr.h: the loopback's, which the kernel sets.
+/// IFAPROT_KERNEL_LO of linux/if_addr.h: ::1, which the kernel sets. (127.0.0.1 it does not mark.)
 const FROM_LOOPBACK: u8 = 1;
 
 /// An address on a link.
@@ -38,7 +38,7 @@ impl Address {
 }
 
 /// Whether both mean one subnet: same length, same network.
-fn one_subnet(a: IpNetwork, b: IpNetwork) -> bool {
+pub(super) fn one_subnet(a: IpNetwork, b: IpNetwork) -> bool {
     a.prefix() == b.prefix() && a.network() == b.network()
 }
 
@@ -61,7 +61,7 @@ impl Space {
 
     pub(super) fn delete_address(&mut self, link: Ifindex, address: IpNetwork) -> Answer {
         self.link(link)?;
-        if address.is_ipv6() && !self.has_ipv6(link) {
+        if address.is_ipv6() && !self.speaks(link, Family::Ipv6) {
             return Err(Errno::ENXIO);
         }
         let at = self
@@ -93,12 +93,12 @@ impl Space {
     /// The loopback, coming up, gets 127.0.0.1 where it has no address yet, and ::1.
     pub(super) fn address_loopback(&mut self, link: Ifindex) {
         if self.addresses_of(link, true).next().is_none() {
-            self.give_loopback(link, IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
+            self.give_loopback(link, IpAddr::V4(Ipv4Addr::LOCALHOST), 8, 0);
         }
-        self.give_loopback(link, IpAddr::V6(Ipv6Addr::LOCALHOST), 128);
+        self.give_loopback(link, IpAddr::V6(Ipv6Addr::LOCALHOST), 128, FROM_LOOPBACK);
     }
 
-    fn give_loopback(&mut self, link: Ifindex, ip: IpAddr, prefix: u8) {
+    fn give_loopback(&mut self, link: Ifindex, ip: IpAddr, prefix: u8, protocol: u8) {
         let Ok(address) = IpNetwork::new(ip, prefix) else {
             return;
         };
@@ -106,7 +106,7 @@ impl Space {
             self.addresses.push(Address {
                 link,
                 address,
-                protocol: FROM_LOOPBACK,
+                protocol,
                 host: true,
                 secondary: false,
             });
@@ -115,7 +115,12 @@ impl Space {
 
     /// A link that came up gets the routes to the subnets of its addresses.
     pub(super) fn connect_all(&mut self, link: Ifindex) {
-        let all: Vec<_> = self.addresses.iter().filter(|a| a.link == link).cloned().collect();
+        let all: Vec<_> = self
+            .addresses
+            .iter()
+            .filter(|a| a.link == link && a.protocol != FROM_LOOPBACK)
+            .cloned()
+            .collect();
         all.iter().for_each(|address| self.connect(address));
     }
 
@@ -137,6 +142,9 @@ impl Space {
     // IPv4
 
     fn add_ipv4(&mut self, mut new: Address) -> Answer {
+        if !self.speaks(new.link, Family::Ipv4) {
+            return Err(Errno::ENOBUFS);
+        }
         if new.address.ip().is_unspecified() {
             return Ok(());
         }
@@ -209,13 +217,8 @@ impl Space {
 
     // IPv6
 
-    /// Whether IPv6 works on the link at all: its MTU allows it.
-    pub(super) fn has_ipv6(&self, link: Ifindex) -> bool {
-        self.links.get(&link).is_some_and(|l| l.mtu >= MIN_MTU_IPV6)
-    }
-
     fn add_ipv6(&mut self, new: Address) -> Answer {
-        if !self.has_ipv6(new.link) {
+        if !self.speaks(new.link, Family::Ipv6) {
             return Err(Errno::EINVAL);
         }
         let ip = new.address.ip();
@@ -262,13 +265,19 @@ impl Space {
         self.proxies.retain(|(of, ip), _| *of != link || ip.is_ipv4());
     }
 
-    /// IPv6 leaves the link altogether, and will begin anew when it comes back.
-    pub(super) fn remove_ipv6(&mut self, link: Ifindex) {
-        self.forget_ipv6(link);
-        self.sysctls
-            .retain(|(of, key), _| *of != link || key.family == Family::Ipv4);
-        if let Some(link) = self.links.get_mut(&link) {
-            link.address_generation = true;
+    /// A family leaves the link altogether, and will begin anew when it comes back.
+    pub(super) fn remove_family(&mut self, link: Ifindex, family: Family) {
+        self.sysctls.retain(|(of, key), _| *of != link || key.family != family);
+        match (family, self.links.get_mut(&link)) {
+            (Family::Ipv4, _) => {
+                self.forget_ipv4(link);
+                self.disable_ipv4(link);
+            }
+            (Family::Ipv6, Some(there)) => {
+                there.address_generation = true;
+                self.forget_ipv6(link);
+            }
+            (Family::Ipv6, None) => {}
         }
     }
 }

@@ -26,21 +26,21 @@ impl State {
         group: u32,
         sandbox: Option<NamespaceId>,
     ) -> Answer {
+        validate(new)?;
         let spot = locate(realm, sandbox, new.at)?;
         if self.within(spot.space)?.links.contains_key(&spot.index) {
             return Err(Errno::EEXIST);
         }
+        check_first_mtu(new)?;
         let nature = self.nature_of(realm, sandbox, &new.kind)?;
+        let (mtu, mac) = (self.initial_mtu(&nature, new.mtu)?, self.initial_mac(&nature, new.mac));
+        self.admit(&nature)?;
         let link = Link {
-            mac: Some(new.mac),
+            mac,
+            mtu,
             group,
             ..Link::new(new.name.clone(), nature)
         };
-        let link = Link {
-            mtu: self.initial_mtu(&link.nature, new.mtu)?,
-            ..link
-        };
-        self.admit(&link.nature)?;
         match &new.kind {
             LinkKind::Veth { peer } => self.register_pair(spot, link, peer, locate(realm, sandbox, peer.at)?)?,
             _ => self.register(spot, link)?,
@@ -112,6 +112,7 @@ impl State {
             port,
             parent,
             over_ipv6,
+            home: realm,
         })
     }
 
@@ -135,7 +136,7 @@ impl State {
             Nature::Macvlan { parent, mode } => self.admit_macvlan(*parent, *mode),
             Nature::Ipvlan { parent, .. } => self.parent_is_free(*parent, "ipvlan"),
             Nature::Vlan { parent, id } => self.admit_vlan(*parent, *id),
-            Nature::Vxlan { vni, port, .. } => self.admit_vxlan(*vni, *port),
+            Nature::Vxlan { .. } => self.admit_vxlan(nature),
             _ => Ok(()),
         }
     }
@@ -184,9 +185,6 @@ impl State {
     }
 
     fn admit_vlan(&self, parent: Spot, id: u16) -> Answer {
-        if id >= 4095 {
-            return Err(Errno::ERANGE);
-        }
         let taken = |spot: Spot| matches!(self.link_at(spot).map(|l| &l.nature), Some(Nature::Vlan { id: other, .. }) if *other == id);
         if self.children_of(parent).into_iter().any(taken) {
             Err(Errno::EEXIST)
@@ -195,15 +193,35 @@ impl State {
         }
     }
 
-    fn admit_vxlan(&self, vni: u32, port: u16) -> Answer {
-        if vni >= 1 << 24 {
-            return Err(Errno::ERANGE);
+    /// What comes in by a port of one namespace can go to one VXLAN with that identifier.
+    fn admit_vxlan(&self, new: &Nature) -> Answer {
+        let key = |nature: &Nature| match nature {
+            Nature::Vxlan {
+                vni,
+                port,
+                over_ipv6,
+                home,
+                ..
+            } => Some((*vni, *port, *over_ipv6, *home)),
+            _ => None,
+        };
+        if self
+            .all_links()
+            .any(|(_, link)| key(&link.nature).is_some() && key(&link.nature) == key(new))
+        {
+            return Err(Errno::EEXIST);
         }
-        let same = |nature: &Nature| matches!(nature, Nature::Vxlan { vni: v, port: p, .. } if *v == vni && *p == port);
-        if self.all_links().any(|(_, link)| same(&link.nature)) {
-            Err(Errno::EEXIST)
-        } else {
-            Ok(())
+        Ok(())
+    }
+
+    /// One that takes its parent over has its MAC.
+    fn initial_mac(&self, nature: &Nature, wanted: MacAddr) -> Option<MacAddr> {
+        match nature {
+            Nature::Macvlan {
+                parent,
+                mode: MacvlanMode::Passthru,
+            } => self.link_at(*parent).and_then(|l| l.mac),
+            _ => Some(wanted),
         }
     }
 
@@ -213,13 +231,25 @@ impl State {
         let Some(wanted) = wanted else {
             return Ok(default_mtu(nature, parent));
         };
-        check_mtu(nature, wanted)?;
         match (nature, parent) {
             (Nature::Macvlan { .. }, Some(limit)) if wanted > limit => Err(Errno::EINVAL),
             (Nature::Vlan { .. }, Some(limit)) if wanted > limit => Err(Errno::ERANGE),
             _ => Ok(wanted),
         }
     }
+}
+
+/// What a kind says to its attributes before anything else is looked at (`rtnl_link_ops.validate`).
+fn validate(new: &NewLink) -> Answer {
+    let fits = |mtu: Option<u32>| mtu.is_none_or(|mtu| (MIN_MTU..=65_535).contains(&mtu));
+    let (taken, error) = match &new.kind {
+        LinkKind::Veth { peer } => (fits(new.mtu) && fits(peer.mtu), Errno::EINVAL),
+        LinkKind::Vxlan(attributes) if attributes.vni >= 1 << 24 => (false, Errno::ERANGE),
+        LinkKind::Vxlan(_) => (fits(new.mtu), Errno::EINVAL),
+        LinkKind::Vlan { id, .. } => (*id < 4095, Errno::ERANGE),
+        _ => (true, Errno::EINVAL),
+    };
+    if taken { Ok(()) } else { Err(error) }
 }
 
 /// Where a link of a request is: the realm is the namespace that the request was sent to.
@@ -236,6 +266,20 @@ fn veth_end(name: LinkName, mac: MacAddr, mtu: u32, nature: Nature) -> Link {
         mac: Some(mac),
         mtu,
         ..Link::new(name, nature)
+    }
+}
+
+/// What is asked of an MTU before the kind sees it (`rtnl_create_link`): a VLAN has no smallest one, a dummy none at all.
+fn check_first_mtu(new: &NewLink) -> Answer {
+    let smallest = match new.kind {
+        LinkKind::Dummy => return Ok(()),
+        LinkKind::Vlan { .. } => 0,
+        _ => MIN_MTU,
+    };
+    if new.mtu.is_none_or(|mtu| (smallest..=65_535).contains(&mtu)) {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Per-link sysctls of a link that has just been made, as Linux 6.18 has them in a new namespace.
 //!
-//! Keys that follow something else are left out: `mtu` and `addr_gen_mode` follow the link, some of `neigh` are another key in another unit.
+//! Values that are times are rounded to ticks by the kernel, and not here. Keys that follow something else are left out: `mtu` and `addr_gen_mode` follow the link, some of `neigh` are another key in another unit.
 
 use jackfield_model::Family;
 
@@ -25,6 +25,15 @@ pub(super) fn of(key: &SysctlKey) -> Option<&'static str> {
         .iter()
         .find(|(name, _)| *name == key.key)
         .map(|(_, value)| *value)
+}
+
+/// Where the loopback is unlike other links.
+pub(super) fn of_loopback(key: &SysctlKey) -> Option<&'static str> {
+    match (key.family, key.table, key.key.as_str()) {
+        (Family::Ipv4, SysctlTable::Conf, "disable_policy" | "disable_xfrm") => Some("1"),
+        (Family::Ipv6, SysctlTable::Conf, "accept_dad" | "use_tempaddr") => Some("-1"),
+        _ => None,
+    }
 }
 
 const IPV4_CONF: Defaults = &[

@@ -8,7 +8,7 @@ use super::{
     routes::{Entry, MAIN},
     space::Space,
 };
-use crate::{AddressInfo, Dump, ForwardingInfo, Ifindex, LinkInfo, NeighbourInfo, RouteInfo, RuleInfo, nft};
+use crate::{AddressInfo, Dump, ForwardingInfo, Ifindex, LinkInfo, NeighbourInfo, RouteInfo, RuleInfo};
 
 impl Space {
     pub(super) fn dump(&self) -> Dump {
@@ -25,7 +25,7 @@ impl Space {
     }
 
     fn link_infos(&self) -> Vec<LinkInfo> {
-        self.links.iter().map(|(index, link)| link.info(*index)).collect()
+        self.links.iter().map(|(index, link)| self.info(*index, link)).collect()
     }
 
     fn address_infos(&self) -> Vec<AddressInfo> {
@@ -80,12 +80,13 @@ impl Space {
         infos
     }
 
-    /// Empty where the table is not there. Only rules that can be told came in.
+    /// Empty where the table is not there; the table alone is a line.
     fn firewall_lines(&self) -> Vec<String> {
-        self.firewall
-            .as_deref()
-            .and_then(|rules| nft::lines(rules).ok())
-            .unwrap_or_default()
+        let Some(rules) = &self.firewall else { return Vec::new() };
+        let mut lines: Vec<_> = rules.iter().map(|rule| format!("inet jackfield {rule:?}")).collect();
+        lines.push("inet jackfield".to_owned());
+        lines.sort();
+        lines
     }
 }
 

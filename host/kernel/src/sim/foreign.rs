@@ -87,7 +87,7 @@ impl Simulated {
         };
         self.place(namespace, format!("uplink {name}"), |space| {
             let destination = IpNetwork::new(everywhere, 0).map_err(|_| Errno::EINVAL)?;
-            space.place_link(hardware(index, name))?;
+            space.put_link(index, hardware(index, name))?;
             space.add_address(index, address, 0)?;
             space.add_route(&Route::via(destination, gateway, index), STATIC)
         })
@@ -105,22 +105,19 @@ impl Simulated {
     }
 }
 
-/// A network card with a MAC that follows from its index.
-fn hardware(index: Ifindex, name: LinkName) -> LinkInfo {
+/// A network card that is up, with a MAC that follows from its index.
+fn hardware(index: Ifindex, name: LinkName) -> Link {
     let [a, b, c, d] = index.get().to_be_bytes();
     let mac = MacAddr::new([0x52, 0x54, a, b, c, d]).ok();
-    LinkInfo {
+    Link {
         mac,
         up: true,
-        ..Link::new(name, Nature::Other(String::new())).info(index)
+        ..Link::new(name, Nature::Other(String::new()))
     }
 }
 
 impl Space {
     fn place_link(&mut self, info: LinkInfo) -> Answer {
-        if self.links.contains_key(&info.index) || self.has_name(&info.name) {
-            return Err(Errno::EEXIST);
-        }
         let nature = match info.kind.as_str() {
             "bridge" => Nature::Bridge,
             "dummy" => Nature::Dummy,
@@ -137,7 +134,14 @@ impl Space {
             address_generation: info.address_generation,
             ..Link::new(info.name, nature)
         };
-        self.links.insert(info.index, link);
+        self.put_link(info.index, link)
+    }
+
+    fn put_link(&mut self, index: Ifindex, link: Link) -> Answer {
+        if self.links.contains_key(&index) || self.has_name(&link.name) {
+            return Err(Errno::EEXIST);
+        }
+        self.links.insert(index, link);
         Ok(())
     }
 }

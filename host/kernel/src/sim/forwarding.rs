@@ -9,51 +9,81 @@ use super::{
     link::{Link, Nature},
     space::Space,
 };
-use crate::{Ifindex, plan::ForwardingEntry};
+use crate::{
+    Ifindex,
+    plan::{ForwardingEntry, MacvlanMode},
+};
 
 impl Space {
     /// Adds an entry, or replaces the one for the same MAC; only where a VXLAN floods are there several.
     pub(super) fn add_forwarding(&mut self, link: Ifindex, entry: &ForwardingEntry) -> Answer {
-        let entry = accepted(self.link(link)?, entry)?;
-        if entry.destination.is_none() && entry.mac.is_none() {
-            return Err(Errno::EINVAL);
+        let holder = self.holder(link, entry)?;
+        let entry = accepted(self.link(holder)?, entry)?;
+        let several = entry.mac.is_none() && self.is_vxlan(holder);
+        let replaced = |there: &ForwardingEntry| there.mac == entry.mac && (!several || *there == entry);
+        let gone: Vec<_> = self
+            .held_by(holder)
+            .filter(|(_, there)| replaced(there))
+            .map(|(at, _)| at)
+            .collect();
+        for at in gone.into_iter().rev() {
+            self.forwarding.remove(at);
         }
-        let database = self.database(link, &entry);
-        self.forwarding
-            .retain(|(of, there)| !(database.contains(of) && replaces(&entry, there)));
         self.forwarding.push((link, entry));
         Ok(())
     }
 
     pub(super) fn delete_forwarding(&mut self, link: Ifindex, entry: &ForwardingEntry) -> Answer {
-        let entry = accepted(self.link(link)?, entry)?;
-        let tunnel = self.is_vxlan(link);
-        let meant = |there: &ForwardingEntry| {
-            there.mac == entry.mac && (!tunnel || *there == entry) && same_table(there, &entry)
+        let holder = self.holder(link, entry)?;
+        let meant = match &self.link(holder)?.nature {
+            nature @ Nature::Vxlan { .. } => of_tunnel(nature, entry),
+            _ => ForwardingEntry {
+                vni: None,
+                ..entry.clone()
+            },
         };
+        let tunnel = self.is_vxlan(holder);
+        let fits = |there: &ForwardingEntry| {
+            if tunnel {
+                *there == meant
+            } else {
+                (there.mac, there.vlan) == (meant.mac, meant.vlan)
+            }
+        };
+        let sent_here = |at: usize| self.forwarding.get(at).is_some_and(|(of, _)| *of == link);
         let at = self
-            .forwarding
-            .iter()
-            .position(|(of, there)| *of == link && meant(there))
-            .ok_or(Errno::ENOENT)?;
-        self.forwarding.remove(at);
+            .held_by(holder)
+            .filter(|(at, there)| sent_here(*at) && fits(there))
+            .map(|(at, _)| at)
+            .next();
+        self.forwarding.remove(at.ok_or(Errno::ENOENT)?);
         Ok(())
     }
 
-    /// The links that share the database of the entry: the ports of one bridge, or the link alone.
-    fn database(&self, link: Ifindex, entry: &ForwardingEntry) -> Vec<Ifindex> {
-        let bridge = self
-            .links
-            .get(&link)
-            .and_then(|l| l.controller)
-            .filter(|_| entry.destination.is_none());
-        let ports = |bridge| {
-            self.links
-                .iter()
-                .filter(move |(_, l)| l.controller == Some(bridge))
-                .map(|(index, _)| *index)
+    /// The link whose database the entry is for: without a destination, that of the port's bridge.
+    fn holder(&self, link: Ifindex, entry: &ForwardingEntry) -> Answer<Ifindex> {
+        let there = self.link(link)?;
+        let vlan_fits = entry.vlan.is_none_or(|vlan| (1..4095).contains(&vlan));
+        match (&there.nature, entry.destination) {
+            (Nature::Loopback, _) => Err(Errno::EINVAL),
+            _ if !vlan_fits => Err(Errno::EINVAL),
+            (_, None) => there.controller.ok_or(Errno::EOPNOTSUPP),
+            (Nature::Macvlan { mode, .. }, Some(_)) if *mode != MacvlanMode::Passthru => Err(Errno::EOPNOTSUPP),
+            (_, Some(_)) => Ok(link),
+        }
+    }
+
+    /// The entries of one database, with their places: those sent to it, and those sent to its ports for it.
+    fn held_by(&self, holder: Ifindex) -> impl Iterator<Item = (usize, &ForwardingEntry)> {
+        let held = move |(of, entry): &(Ifindex, ForwardingEntry)| match entry.destination {
+            Some(_) => *of == holder,
+            None => self.links.get(of).is_some_and(|l| l.controller == Some(holder)),
         };
-        bridge.map_or_else(|| vec![link], |bridge| ports(bridge).collect())
+        self.forwarding
+            .iter()
+            .enumerate()
+            .filter(move |(_, there)| held(there))
+            .map(|(at, (_, entry))| (at, entry))
     }
 
     /// What is sent to a link that has no database goes to the addresses that it listens to, which no dump shows.
@@ -75,27 +105,18 @@ impl Space {
 }
 
 /// The entry as the database keeps it, where it takes it.
-fn accepted(link: &Link, entry: &ForwardingEntry) -> Answer<ForwardingEntry> {
-    if entry.vlan.is_some_and(|vlan| !(1..4095).contains(&vlan)) {
-        return Err(Errno::EINVAL);
-    }
-    match (&link.nature, entry.destination) {
-        (Nature::Vxlan { vni, over_ipv6, .. }, Some(to)) => {
-            let kept = ForwardingEntry {
-                vni: entry.vni.filter(|v| v != vni),
-                vlan: None,
-                ..entry.clone()
-            };
+fn accepted(holder: &Link, entry: &ForwardingEntry) -> Answer<ForwardingEntry> {
+    match (&holder.nature, entry.destination) {
+        (nature @ Nature::Vxlan { over_ipv6, .. }, Some(to)) => {
             if *over_ipv6 == to.is_ipv6() {
-                Ok(kept)
+                Ok(of_tunnel(nature, entry))
             } else {
                 Err(Errno::EAFNOSUPPORT)
             }
         }
-        (_, None) if link.controller.is_none() => Err(Errno::EOPNOTSUPP),
+        (Nature::Bridge, _) if entry.mac.is_none() => Err(Errno::EINVAL),
         // No plan gives a bridge's port a VLAN, and an entry needs one that is there.
-        (_, _) if entry.vlan.is_some() => Err(Errno::EINVAL),
-        (Nature::Macvlan { .. }, Some(_)) => Err(Errno::EINVAL),
+        _ if entry.vlan.is_some() => Err(Errno::EINVAL),
         _ => Ok(ForwardingEntry {
             vni: None,
             ..entry.clone()
@@ -103,10 +124,16 @@ fn accepted(link: &Link, entry: &ForwardingEntry) -> Answer<ForwardingEntry> {
     }
 }
 
-fn same_table(a: &ForwardingEntry, b: &ForwardingEntry) -> bool {
-    a.destination.is_some() == b.destination.is_some()
-}
-
-fn replaces(new: &ForwardingEntry, there: &ForwardingEntry) -> bool {
-    same_table(new, there) && new.mac == there.mac && (new.mac.is_some() || new == there)
+/// A VXLAN does not look at VLANs, and keeps a VNI only where it is another than its own.
+fn of_tunnel(nature: &Nature, entry: &ForwardingEntry) -> ForwardingEntry {
+    let own = if let Nature::Vxlan { vni, .. } = nature {
+        Some(*vni)
+    } else {
+        None
+    };
+    ForwardingEntry {
+        vni: entry.vni.filter(|vni| Some(*vni) != own),
+        vlan: None,
+        ..entry.clone()
+    }
 }

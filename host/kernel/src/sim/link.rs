@@ -1,6 +1,6 @@
 //! A link as this kernel keeps it.
 
-use jackfield_model::{LinkName, MacAddr};
+use jackfield_model::{Family, LinkName, MacAddr};
 
 use crate::{
     Ifindex, LinkInfo, NamespaceId,
@@ -39,12 +39,13 @@ pub(super) enum Nature {
         parent: Spot,
         id: u16,
     },
-    /// Tunnels of one VXLAN go over one family only.
+    /// Its tunnels go over one family only, and start in the namespace that it was made from.
     Vxlan {
         vni: u32,
         port: u16,
         parent: Option<Spot>,
         over_ipv6: bool,
+        home: NamespaceId,
     },
     Dummy,
     Tap,
@@ -77,12 +78,12 @@ impl Nature {
         }
     }
 
-    /// What IFLA_LINK says.
-    fn linked(&self) -> Option<Spot> {
-        if let Self::Veth { peer } = self {
-            Some(*peer)
-        } else {
-            self.parent()
+    /// What IFLA_LINK says of a link there. A VXLAN does not name its parent, but itself where it starts in another namespace.
+    fn linked(&self, own: Spot) -> Option<Ifindex> {
+        match self {
+            Self::Veth { peer } => Some(peer.index),
+            Self::Vxlan { home, .. } => Some(own.index).filter(|_| *home != own.space),
+            _ => self.parent().map(|spot| spot.index),
         }
     }
 
@@ -150,20 +151,28 @@ impl Link {
         self.nature == Nature::Bridge
     }
 
-    pub(super) fn info(&self, index: Ifindex) -> LinkInfo {
+    /// Whether a family works on it at all: IPv4 and IPv6 leave a link whose MTU is too small for them. IPv6 never leaves the loopback.
+    pub(super) fn speaks(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.mtu >= MIN_MTU,
+            Family::Ipv6 => self.mtu >= MIN_MTU_IPV6 || self.is_loopback(),
+        }
+    }
+
+    pub(super) fn info(&self, own: Spot) -> LinkInfo {
         LinkInfo {
-            index,
+            index: own.index,
             name: self.name.clone(),
             kind: self.nature.kind().to_owned(),
             mac: self.mac,
             mtu: self.mtu,
             up: self.up,
             controller: self.controller,
-            parent: self.nature.linked().map(|spot| spot.index),
+            parent: self.nature.linked(own),
             group: self.group,
             alias: self.alias.clone(),
             bridge_port: self.controller.map(|_| self.port),
-            address_generation: self.address_generation && self.mtu >= MIN_MTU_IPV6,
+            address_generation: self.address_generation && self.speaks(Family::Ipv6),
         }
     }
 }

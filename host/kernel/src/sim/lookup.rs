@@ -7,6 +7,8 @@ use nix::errno::Errno;
 
 use super::{
     Answer,
+    addresses::{Address, one_subnet},
+    link::Link,
     routes::{Entry, MAIN, metric},
     space::Space,
 };
@@ -32,17 +34,21 @@ pub(super) enum Found {
 impl Space {
     /// How a packet of this host would leave. None when it would not: no route, or one that refuses.
     pub(super) fn way_to(&self, destination: IpAddr) -> Option<RouteLookup> {
-        if let Some(local) = self.local_way(destination) {
-            return Some(local);
+        if self
+            .own(destination, None)
+            .is_some_and(|(found, _)| matches!(found, Found::Local(_)))
+        {
+            return self.local_way(destination);
         }
         let entry = self.routed(destination, None, &|_| true)?;
         if entry.route.kind != RouteKind::Unicast {
             return None;
         }
         let source = entry.route.source.or_else(|| self.source_for(entry, destination));
+        let gateway = entry.route.gateway.filter(|_| !entry.by_itself);
         Some(RouteLookup {
             link: entry.link(),
-            gateway: entry.route.gateway,
+            gateway,
             source,
         })
     }
@@ -52,13 +58,16 @@ impl Space {
         let loopback = self
             .links
             .iter()
-            .find(|(_, l)| l.is_loopback())
-            .map(|(index, _)| *index);
-        self.is_local(destination).then_some(RouteLookup {
-            link: loopback,
-            gateway: None,
-            source: Some(destination),
-        })
+            .find(|(_, l)| l.is_loopback() && l.speaks(Family::of(destination)))?
+            .0;
+        match self.own(destination, None)? {
+            (Found::Local(_), source) => Some(RouteLookup {
+                link: Some(*loopback),
+                gateway: None,
+                source: Some(source),
+            }),
+            _ => None,
+        }
     }
 
     /// An address of the link: one of the next hop's subnet, or else its first; of any link, where it has none.
@@ -108,7 +117,7 @@ impl Space {
         if let Some(found) = by_table.and_then(Entry::link) {
             return Ok(Found::Link(found));
         }
-        if let Some(found) = self.own_ipv4(gateway, link) {
+        if let Some((found, _)) = self.own(gateway, link) {
             return Ok(found);
         }
         self.routed(gateway, link, &near)
@@ -117,29 +126,65 @@ impl Space {
             .ok_or(Errno::ENETUNREACH)
     }
 
-    /// What table local says: addresses of this host, and the broadcast addresses of the subnets whose links are up.
-    fn own_ipv4(&self, ip: IpAddr, link: Option<Ifindex>) -> Option<Found> {
-        let mut candidates = self.addresses.iter().filter(|a| link.is_none_or(|l| a.link == l));
-        candidates.find_map(|a| match a.address {
-            own if own.ip() == ip => Some(Found::Local(a.link)),
-            IpNetwork::V4(v4)
-                if v4.prefix() < 31 && !a.secondary && IpAddr::V4(v4.broadcast()) == ip && self.is_up(a.link) =>
-            {
-                Some(Found::Broadcast)
-            }
-            _ => None,
-        })
+    /// What table local says, and from which address: addresses of this host, and the broadcast addresses of the subnets whose links are
+    /// up. On the loopback a subnet is this host's as a whole.
+    pub(super) fn own(&self, ip: IpAddr, link: Option<Ifindex>) -> Option<(Found, IpAddr)> {
+        let candidates = || self.addresses.iter().filter(|a| link.is_none_or(|l| a.link == l));
+        if let Some(exact) = candidates().find(|a| a.address.ip() == ip) {
+            return Some((Found::Local(exact.link), self.first_of_subnet(exact)));
+        }
+        if candidates().any(|a| self.broadcasts(a, ip)) {
+            return Some((Found::Broadcast, ip));
+        }
+        let subnet = candidates().find(|a| self.is_whole(a) && a.address.contains(ip))?;
+        Some((Found::Local(subnet.link), subnet.address.ip()))
+    }
+
+    /// The address that a secondary one stands behind, or else itself.
+    fn first_of_subnet(&self, address: &Address) -> IpAddr {
+        let first = |a: &&Address| a.link == address.link && !a.secondary && one_subnet(a.address, address.address);
+        self.addresses
+            .iter()
+            .find(first)
+            .filter(|_| address.secondary)
+            .unwrap_or(address)
+            .address
+            .ip()
+    }
+
+    fn broadcasts(&self, of: &Address, ip: IpAddr) -> bool {
+        let IpNetwork::V4(v4) = of.address else { return false };
+        v4.prefix() < 31 && !of.secondary && IpAddr::V4(v4.broadcast()) == ip && self.is_up(of.link)
+    }
+
+    fn is_whole(&self, address: &Address) -> bool {
+        let loopback = self.links.get(&address.link).is_some_and(|l| l.is_loopback() && l.up);
+        loopback && address.address.is_ipv4() && !address.secondary
     }
 
     /// IPv6: the link that a gateway is on (`ip6_route_check_nh`). The answer has to need no gateway itself.
     pub(super) fn ipv6_neighbourhood(&self, gateway: IpAddr, link: Option<Ifindex>, table: u32) -> Answer<Ifindex> {
-        let near = |e: &&Entry| e.route.gateway.is_none() && e.route.kind == RouteKind::Unicast;
+        // A route by the loopback leads nowhere, whatever its type says.
+        let loops = |e: &Entry| e.link().and_then(|l| self.links.get(&l)).is_some_and(Link::is_loopback);
+        let near = |e: &&Entry| e.route.gateway.is_none() && e.route.kind == RouteKind::Unicast && !loops(e);
         let by_table = self.routed_by(table, gateway, link, &|_| true).filter(near);
         let by_rules = || self.routed(gateway, link, &|_| true).filter(near);
         by_table
             .or_else(by_rules)
             .and_then(Entry::link)
             .ok_or(Errno::EHOSTUNREACH)
+    }
+
+    /// IPv6: whether the main table leaves it open that a gateway is on that link (`ip6_route_check_nh_onlink`).
+    pub(super) fn may_be_on(&self, link: Ifindex, gateway: IpAddr) -> bool {
+        let Some(found) = self.routed_by(MAIN, gateway, None, &|_| true) else {
+            return true;
+        };
+        let beside =
+            |e: &Entry| e.table() == MAIN && e.route.destination == found.route.destination && e.link() == Some(link);
+        found.route.kind != RouteKind::Unicast
+            || found.route.destination.prefix() == 0
+            || self.routes.iter().any(beside)
     }
 }
 

@@ -21,7 +21,7 @@
 mod addresses;
 mod creation;
 mod defaults;
-mod describe;
+
 mod dump;
 mod firewall;
 mod foreign;
@@ -48,6 +48,7 @@ use std::{
 
 use nix::errno::Errno;
 
+use crate::linux::describe::describe;
 use crate::{
     Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource, Request,
     Result, RouteLookup, plan::SysctlKey,
@@ -77,6 +78,16 @@ impl Simulated {
     /// A panic of another test's thread leaves no request half done that anybody could see: each is one call under the lock.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The error of a refused request, in the words of the real kernel's.
+fn refusal(request: &Request, errno: Errno) -> KernelError {
+    let (operation, object) = describe(request);
+    KernelError::Refused {
+        operation,
+        object,
+        errno,
     }
 }
 
@@ -121,20 +132,14 @@ impl Kernel for Simulated {
         state.space(namespace.id())?;
         Ok(requests
             .iter()
-            .map(|r| {
-                state
-                    .answer(namespace.id(), r)
-                    .map_err(|errno| describe::refusal(r, errno))
-            })
+            .map(|r| state.answer(namespace.id(), r).map_err(|errno| refusal(r, errno)))
             .collect())
     }
 
     fn link(&self, namespace: &Namespace, query: LinkQuery<'_>) -> Result<Option<LinkInfo>> {
-        Ok(self
-            .state()
-            .space(namespace.id())?
-            .find(query)
-            .map(|(index, link)| link.info(index)))
+        let state = self.state();
+        let space = state.space(namespace.id())?;
+        Ok(space.find(query).map(|(index, link)| space.info(index, link)))
     }
 
     fn statistics(&self, namespace: &Namespace, index: Ifindex) -> Result<Option<LinkStatistics>> {

@@ -4,7 +4,12 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::{Simulated, space::Space, state::State};
+use super::{
+    Simulated,
+    link::{Link, Nature, Spot},
+    space::Space,
+    state::State,
+};
 use crate::{KernelError, Namespace, NamespaceId, NamespaceSource, Result};
 
 impl Simulated {
@@ -35,7 +40,7 @@ impl State {
     pub(super) fn create_namespace(&mut self) -> NamespaceId {
         self.next_cookie += 1;
         let id = NamespaceId(self.next_cookie);
-        self.spaces.insert(id, Space::new());
+        self.spaces.insert(id, Space::new(id));
         id
     }
 
@@ -80,10 +85,17 @@ impl State {
     }
 
     pub(super) fn kill_namespace(&mut self, id: NamespaceId) {
-        let Some(space) = self.spaces.get(&id) else { return };
-        for index in space.links.keys().copied().collect::<Vec<_>>() {
-            self.unregister(id, index);
-        }
+        let dies = |spot: Spot, link: &Link| {
+            spot.space == id || matches!(link.nature, Nature::Vxlan { home, .. } if home == id)
+        };
+        let dying: Vec<_> = self
+            .all_links()
+            .filter(|(spot, link)| dies(*spot, link))
+            .map(|(spot, _)| spot)
+            .collect();
+        dying
+            .into_iter()
+            .for_each(|spot| self.unregister(spot.space, spot.index));
         self.spaces.remove(&id);
         self.pins.retain(|_, pinned| *pinned != id);
         self.processes.retain(|_, within| *within != id);

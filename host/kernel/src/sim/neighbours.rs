@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use jackfield_model::MacAddr;
+use jackfield_model::{Family, MacAddr};
 use nix::errno::Errno;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::Ifindex;
 
 impl Space {
     pub(super) fn add_neighbour(&mut self, link: Ifindex, address: IpAddr, mac: MacAddr, protocol: u8) -> Answer {
-        self.speaks(link, address)?;
+        self.may_know(link, address)?;
         if self.neighbours.contains_key(&(link, address)) {
             return Err(Errno::EEXIST);
         }
@@ -43,13 +43,12 @@ impl Space {
         self.neighbours.retain(|(of, _), _| *of != link);
     }
 
-    /// A neighbour needs its family to work on the link (`ndisc_constructor` finds no inet6_dev otherwise).
-    fn speaks(&self, link: Ifindex, address: IpAddr) -> Answer {
-        self.link(link)?;
-        if address.is_ipv6() && !self.has_ipv6(link) {
-            Err(Errno::EINVAL)
-        } else {
+    /// A neighbour needs its family to work on the link (`arp_constructor` and `ndisc_constructor`).
+    fn may_know(&self, link: Ifindex, address: IpAddr) -> Answer {
+        if self.link(link)?.speaks(Family::of(address)) {
             Ok(())
+        } else {
+            Err(Errno::EINVAL)
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use jackfield_model::IpNetwork;
+use jackfield_model::{Family, IpNetwork};
 use nix::errno::Errno;
 
 use super::{Answer, lookup::Found, space::Space};
@@ -31,6 +31,8 @@ const MOST_MTU: u32 = 65_535 - 15;
 pub(super) struct Entry {
     pub(super) route: Route,
     pub(super) protocol: u8,
+    /// Its gateway is this host itself: an old way of saying that there is none.
+    pub(super) by_itself: bool,
 }
 
 impl Entry {
@@ -97,7 +99,15 @@ impl Space {
         if self.routes.iter().any(|entry| entry.collides(&route)) {
             return Err(Errno::EEXIST);
         }
-        self.routes.push(Entry { route, protocol });
+        let by_itself = route.destination.is_ipv4()
+            && route
+                .gateway
+                .is_some_and(|gateway| self.is_own_gateway(gateway, wanted));
+        self.routes.push(Entry {
+            route,
+            protocol,
+            by_itself,
+        });
         Ok(())
     }
 
@@ -124,7 +134,7 @@ impl Space {
         let mut route = kept(wanted);
         route.link = self.ipv4_hop(wanted)?;
         match wanted.source {
-            Some(source) if !self.is_local(source) => Err(Errno::EINVAL),
+            Some(source) if wanted.kind == RouteKind::Unicast && !self.is_local(source) => Err(Errno::EINVAL),
             _ => Ok(route),
         }
     }
@@ -143,7 +153,14 @@ impl Space {
                 .ipv6_gateway(route, gateway)
                 .and_then(|link| self.open_link(link))
                 .map(Some),
-            Some(_) if route.onlink => self.open_link(route.link.ok_or(Errno::ENODEV)?).map(Some),
+            Some(gateway) if route.onlink => {
+                let link = self.open_link(route.link.ok_or(Errno::ENODEV)?)?;
+                if self.own(gateway, None).is_some() {
+                    Err(Errno::EINVAL)
+                } else {
+                    Ok(Some(link))
+                }
+            }
             Some(gateway) => self.ipv4_gateway(route, gateway).map(Some),
             None if route.onlink => Err(Errno::EINVAL),
             None => self.open_link(route.link.ok_or(Errno::ENODEV)?).map(Some),
@@ -157,6 +174,13 @@ impl Space {
             Found::Local(link) => self.open_link(link),
             Found::Broadcast => Err(Errno::EINVAL),
         }
+    }
+
+    fn is_own_gateway(&self, gateway: IpAddr, route: &Route) -> bool {
+        matches!(
+            self.find_gateway(gateway, route.link, table(route)),
+            Ok(Found::Local(_))
+        ) && !route.onlink
     }
 
     fn open_link(&self, link: Ifindex) -> Answer<Ifindex> {
@@ -184,7 +208,7 @@ impl Space {
     fn ipv6_hop(&self, route: &Route) -> Answer<Option<Ifindex>> {
         if let Some(link) = route.link {
             let down = !self.link(link)?.up;
-            if !self.has_ipv6(link) {
+            if !self.speaks(link, Family::Ipv6) {
                 return Err(Errno::ENODEV);
             }
             if route.onlink && down {
@@ -214,16 +238,21 @@ impl Space {
         let IpAddr::V6(v6) = gateway else {
             return Err(Errno::EINVAL);
         };
-        let own = |link| self.addresses_of(link, false).any(|a| a.address.ip() == gateway);
-        if route.link.is_some_and(own) || v6.is_multicast() || v6.is_unspecified() || v6.is_loopback() {
+        let own = !v6.is_unicast_link_local() && self.is_local(gateway);
+        if own || v6.is_multicast() || v6.is_unspecified() || v6.is_loopback() {
             return Err(Errno::EINVAL);
         }
-        let link = if v6.is_unicast_link_local() || route.onlink {
+        let link = if v6.is_unicast_link_local() {
             route.link.ok_or(Errno::EINVAL)?
+        } else if route.onlink {
+            route
+                .link
+                .filter(|link| self.may_be_on(*link, gateway))
+                .ok_or(Errno::EINVAL)?
         } else {
             self.ipv6_neighbourhood(gateway, route.link, table(route))?
         };
-        if self.link(link)?.is_loopback() || own(link) {
+        if self.link(link)?.is_loopback() {
             Err(Errno::EINVAL)
         } else {
             Ok(link)
@@ -241,6 +270,7 @@ impl Space {
                 ..Route::connected(masked(subnet), link)
             },
             protocol: FROM_KERNEL,
+            by_itself: false,
         };
         let alike = |e: &Entry| {
             e.route.destination == entry.route.destination && e.link() == Some(link) && e.route.gateway.is_none()

@@ -1,24 +1,24 @@
 //! Links changed (RTM_SETLINK; `do_setlink` of net/core/rtnetlink.c).
 
-use jackfield_model::{LinkName, MacAddr};
+use jackfield_model::{Family, LinkName, MacAddr};
 use nix::errno::Errno;
 
 use super::{
     Answer,
     creation::check_mtu,
-    link::{MIN_MTU_IPV6, Nature, Spot, fresh_port},
+    link::{Link, MIN_MTU_IPV6, Nature, Spot, fresh_port},
     space::Space,
     state::State,
 };
 use crate::{
     Ifindex, NamespaceId,
-    plan::{BridgePortAttributes, LinkSetting, Rate},
+    plan::{BridgePortAttributes, LinkSetting, MacvlanMode, Rate},
 };
 
 /// Most ports of a bridge (BR_MAX_PORTS of net/bridge/br_private.h: ten bits, of which zero is no port).
 const MOST_PORTS: usize = 1023;
-/// Longest alias, in bytes (IFALIASZ of linux/if.h, with its closing zero).
-const LONGEST_ALIAS: usize = 255;
+/// Longest alias, in bytes: IFALIASZ of linux/if.h less one, of which the closing zero that is sent takes another.
+const LONGEST_ALIAS: usize = 254;
 
 impl State {
     pub(super) fn set_link(&mut self, space: NamespaceId, index: Ifindex, setting: &LinkSetting) -> Answer {
@@ -66,7 +66,7 @@ impl State {
             return Err(Errno::ENODEV);
         };
         match &link.nature {
-            Nature::Macvlan { parent, mode } if *mode != crate::plan::MacvlanMode::Passthru => {
+            Nature::Macvlan { parent, mode } if *mode != MacvlanMode::Passthru => {
                 self.mac_is_free(spot, *parent, link.mac)
             }
             Nature::Vlan { parent, .. } if !self.link_at(*parent).is_some_and(|l| l.up) => Err(Errno::ENETDOWN),
@@ -150,17 +150,38 @@ impl State {
     fn set_mac(&mut self, spot: Spot, mac: MacAddr) -> Answer {
         let link = self.link_at(spot).ok_or(Errno::ENODEV)?;
         match &link.nature {
-            Nature::Loopback | Nature::Ipvlan { .. } => return Err(Errno::EOPNOTSUPP),
+            Nature::Ipvlan { .. } => return Err(Errno::EOPNOTSUPP),
             nature if link.up && !nature.live_mac_change() => return Err(Errno::EBUSY),
-            Nature::Macvlan { parent, .. } if link.up && link.mac != Some(mac) => {
-                self.mac_is_free(spot, *parent, Some(mac))?
-            }
+            Nature::Macvlan { .. } if link.mac == Some(mac) => {}
+            Nature::Macvlan {
+                parent,
+                mode: MacvlanMode::Passthru,
+            } => return self.set_mac(*parent, mac),
+            Nature::Macvlan { parent, .. } => self.mac_is_free(spot, *parent, Some(mac))?,
             _ => {}
         }
+        self.change_mac(spot, mac)
+    }
+
+    /// Neighbours go, since the kernel's frames to them carried the old address; what is answered for stays. Whoever took the link over follows.
+    fn change_mac(&mut self, spot: Spot, mac: MacAddr) -> Answer {
         let space = self.within(spot.space)?;
         space.link_mut(spot.index)?.mac = Some(mac);
-        // Neighbours go, since the kernel's frames to them carried the old address; what is answered for stays.
         space.forget_neighbours(spot.index);
+        let passthru = |l: &Link| {
+            matches!(
+                l.nature,
+                Nature::Macvlan {
+                    mode: MacvlanMode::Passthru,
+                    ..
+                }
+            )
+        };
+        for child in self.children_of(spot) {
+            if self.link_at(child).is_some_and(passthru) {
+                self.change_mac(child, mac)?;
+            }
+        }
         Ok(())
     }
 
@@ -229,9 +250,18 @@ impl Space {
 
     fn change_mtu(&mut self, index: Ifindex, mtu: u32) -> Answer {
         let link = self.link_mut(index)?;
-        let before = std::mem::replace(&mut link.mtu, mtu);
+        let (before, spoken) = (
+            link.mtu,
+            [Family::Ipv4, Family::Ipv6].map(|family| (family, link.speaks(family))),
+        );
+        link.mtu = mtu;
+        for (family, spoke) in spoken {
+            if spoke && !self.speaks(index, family) {
+                self.remove_family(index, family);
+            }
+        }
         if mtu < MIN_MTU_IPV6 && before >= MIN_MTU_IPV6 {
-            self.remove_ipv6(index);
+            self.forget_ipv6(index);
         }
         Ok(())
     }
@@ -239,7 +269,7 @@ impl Space {
     pub(super) fn set_alias(&mut self, index: Ifindex, alias: &str) -> Answer {
         let link = self.link_mut(index)?;
         if alias.len() > LONGEST_ALIAS {
-            return Err(Errno::EINVAL);
+            return Err(Errno::ERANGE);
         }
         link.alias = Some(alias.to_owned()).filter(|a| !a.is_empty());
         Ok(())
@@ -259,7 +289,7 @@ impl Space {
     fn set_port(&mut self, index: Ifindex, to: &BridgePortAttributes) -> Answer {
         let link = self.link_mut(index)?;
         if link.controller.is_none() {
-            return Err(Errno::EINVAL);
+            return Err(Errno::EOPNOTSUPP);
         }
         let port = &mut link.port;
         *port = BridgePortAttributes {
@@ -275,7 +305,7 @@ impl Space {
 
     fn set_address_generation(&mut self, index: Ifindex, on: bool) -> Answer {
         let link = self.link_mut(index)?;
-        if link.mtu < MIN_MTU_IPV6 {
+        if !link.speaks(Family::Ipv6) {
             return Err(Errno::EAFNOSUPPORT);
         }
         link.address_generation = on;

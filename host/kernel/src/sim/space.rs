@@ -5,18 +5,18 @@ use std::{
     net::IpAddr,
 };
 
-use jackfield_model::{LinkName, MacAddr};
+use jackfield_model::{Family, LinkName, MacAddr};
 use nix::errno::Errno;
 
 use super::{
     Answer,
     addresses::Address,
-    link::{Link, Nature},
+    link::{Link, Nature, Spot},
     routes::Entry,
     rules,
 };
 use crate::{
-    Ifindex, LinkQuery, RuleInfo,
+    Ifindex, LinkInfo, LinkQuery, NamespaceId, RuleInfo,
     plan::{FirewallRule, ForwardingEntry, Rate, SysctlKey},
 };
 
@@ -31,8 +31,9 @@ pub(super) struct Neighbour {
 }
 
 /// What one namespace contains.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Space {
+    pub(super) id: NamespaceId,
     pub(super) owner: u32,
     pub(super) links: BTreeMap<Ifindex, Link>,
     pub(super) addresses: Vec<Address>,
@@ -49,10 +50,20 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(id: NamespaceId) -> Self {
         let mut space = Self {
+            id,
+            owner: 0,
+            links: BTreeMap::new(),
+            addresses: Vec::new(),
+            routes: Vec::new(),
             rules: rules::initial(),
-            ..Self::default()
+            neighbours: BTreeMap::new(),
+            proxies: BTreeMap::new(),
+            forwarding: Vec::new(),
+            sysctls: HashMap::new(),
+            bandwidth: BTreeMap::new(),
+            firewall: None,
         };
         if let (Some(index), Ok(name)) = (Ifindex::new(LOOPBACK), "lo".parse::<LinkName>()) {
             space.links.insert(
@@ -85,8 +96,17 @@ impl Space {
         }
     }
 
+    pub(super) fn info(&self, index: Ifindex, link: &Link) -> LinkInfo {
+        link.info(Spot { space: self.id, index })
+    }
+
     pub(super) fn has_name(&self, name: &LinkName) -> bool {
         self.find(LinkQuery::Name(name)).is_some()
+    }
+
+    /// Whether the link is there and that family works on it.
+    pub(super) fn speaks(&self, index: Ifindex, family: Family) -> bool {
+        self.links.get(&index).is_some_and(|link| link.speaks(family))
     }
 
     pub(super) fn is_up(&self, index: Ifindex) -> bool {

@@ -29,7 +29,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new() -> Self {
         let own = NamespaceId(1);
-        let spaces = BTreeMap::from([(own, Space::new())]);
+        let spaces = BTreeMap::from([(own, Space::new(own))]);
         Self {
             spaces,
             pins: HashMap::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jackfield_model::Family;
 use nix::errno::Errno;
 
-use super::{Answer, defaults, space::Space};
+use super::{Answer, defaults, link::Link, space::Space};
 use crate::{
     Ifindex,
     plan::{SysctlKey, SysctlTable},
@@ -33,7 +33,7 @@ impl Space {
     }
 
     fn has_folder(&self, link: Ifindex, family: Family) -> bool {
-        self.links.contains_key(&link) && (family == Family::Ipv4 || self.has_ipv6(link))
+        self.speaks(link, family)
     }
 
     /// This one follows a setting of the link; the others are constants.
@@ -44,7 +44,9 @@ impl Space {
                 .get(&link)
                 .map(|l| u8::from(!l.address_generation).to_string());
         }
-        defaults::of(key).map(str::to_owned)
+        let loopback = self.links.get(&link).is_some_and(Link::is_loopback);
+        let special = if loopback { defaults::of_loopback(key) } else { None };
+        special.or_else(|| defaults::of(key)).map(str::to_owned)
     }
 
     /// All of them, as a dump names them.

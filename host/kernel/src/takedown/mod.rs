@@ -449,3 +449,4 @@ fn remove(removal: &Removal, evidence: &impl Evidence, out: &mut Takedown) -> Re
     }
     Ok(())
 }
+

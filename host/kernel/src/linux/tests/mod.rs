@@ -2,13 +2,9 @@
 
 mod bandwidth;
 mod errors;
-mod firewall;
-mod links;
 mod namespaces;
 mod netfilter;
 mod round_trips;
-mod routes;
-mod table;
 
 use std::fmt::Write;
 
