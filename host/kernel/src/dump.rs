@@ -66,7 +66,8 @@ pub struct NeighbourInfo {
 /// A route, and who made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteInfo {
-    /// The route.
+    /// The route. The main table and IPv6's metric of 1024 are what a route gets that names none, and are read as none; one with several
+    /// hops is one of these for each.
     pub route: Route,
     /// RTPROT; ours is [`crate::PROTOCOL`].
     pub protocol: u8,

@@ -1,4 +1,5 @@
-//! Sends a batch: runs of NETLINK_ROUTE messages as one send each, and what is something else between them, in the order given.
+//! Sends a batch: runs of NETLINK_ROUTE messages as one send each, runs of sysctls with the namespace entered once, and what is something
+//! else one by one, all in the order given.
 
 use super::{Linux, bandwidth, conntrack, describe, encode, firewall, socket::Message, sysctl, tap};
 use crate::{KernelError, Namespace, Request, Result, plan::LinkKind};
@@ -11,9 +12,13 @@ pub(super) fn send(linux: &Linux, namespace: &Namespace, requests: &[Request]) -
             .iter()
             .map_while(|r| encode::message(r).and_then(Result::ok))
             .collect();
-        match messages.as_slice() {
-            [] => answers.push(alone(linux, namespace, &rest[0])?),
-            messages => answers.extend(together(linux, namespace, rest, messages)?),
+        let sysctls = sysctl::leading_writes(rest);
+        if !messages.is_empty() {
+            answers.extend(together(linux, namespace, rest, &messages)?);
+        } else if !sysctls.is_empty() {
+            answers.extend(sysctl::write_all(linux, namespace, &sysctls)?);
+        } else {
+            answers.push(alone(linux, namespace, &rest[0])?);
         }
     }
     Ok(answers)
@@ -37,7 +42,6 @@ fn together(
 fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<Result<()>> {
     Ok(match request {
         Request::Firewall(changes) => firewall::apply(linux, namespace, changes)?,
-        Request::WriteSysctl { index, key, value } => sysctl::write(linux, namespace, *index, key, value),
         Request::CreateLink { link, .. } if matches!(link.kind, LinkKind::Tap(_)) => {
             tap::create(linux, namespace, request)
         }

@@ -109,6 +109,7 @@ impl Socket {
             sockopt::ReceiveTimeout,
             &TimeVal::new(PATIENCE.as_secs().cast_signed(), 0),
         )?;
+        // To the kernel: what other processes send to this socket is refused.
         raw.connect(&SocketAddr::new(0, 0))?;
         Ok(Self {
             raw,

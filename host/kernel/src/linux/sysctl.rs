@@ -1,7 +1,7 @@
 //! Per-link sysctls: files below /proc/sys/net, which show the namespace of whoever opens them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::{Linux, describe, netns, read};
 use crate::{
-    KernelError, Namespace, Result,
+    KernelError, Namespace, Request, Result,
     plan::{Ifindex, SysctlKey, SysctlTable},
 };
 
@@ -21,7 +21,8 @@ const TABLES: [&str; 4] = ["ipv4/conf", "ipv4/neigh", "ipv6/conf", "ipv6/neigh"]
 
 /// See [`crate::Kernel::sysctl`].
 pub(super) fn read(linux: &Linux, namespace: &Namespace, index: Ifindex, key: &SysctlKey) -> Result<Option<String>> {
-    let path = path(linux, namespace, index, key, "read sysctl")?;
+    let name = read::link_name(linux, namespace, index)?;
+    let path = path(name.as_deref(), index, key, "read sysctl")?;
     match netns::within(namespace, || fs::read_to_string(path))? {
         Ok(value) => Ok(Some(value.trim_end().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -33,28 +34,64 @@ pub(super) fn read(linux: &Linux, namespace: &Namespace, index: Ifindex, key: &S
     }
 }
 
-/// Writes a value. The file must be there: writing to a name that does not exist makes none.
-pub(super) fn write(linux: &Linux, namespace: &Namespace, index: Ifindex, key: &SysctlKey, value: &str) -> Result<()> {
-    let path = path(linux, namespace, index, key, "write sysctl")?;
-    let object = || describe::sysctl(index, key);
-    let written = netns::within(namespace, || {
-        fs::OpenOptions::new()
+/// A value to write.
+pub(super) struct Write<'a> {
+    index: Ifindex,
+    key: &'a SysctlKey,
+    value: &'a str,
+}
+
+/// The writes that the requests begin with.
+pub(super) fn leading_writes(requests: &[Request]) -> Vec<Write<'_>> {
+    let leading = requests.iter().map_while(|request| match request {
+        Request::WriteSysctl { index, key, value } => Some(Write {
+            index: *index,
+            key,
+            value,
+        }),
+        _ => None,
+    });
+    leading.collect()
+}
+
+/// Writes the values, with the namespace entered once for all.
+///
+/// # Errors
+/// The outer one: the namespace cannot be entered or asked.
+pub(super) fn write_all(linux: &Linux, namespace: &Namespace, writes: &[Write<'_>]) -> Result<Vec<Result<()>>> {
+    let mut names = BTreeMap::new();
+    for write in writes {
+        if let Entry::Vacant(unknown) = names.entry(write.index) {
+            unknown.insert(read::link_name(linux, namespace, write.index)?);
+        }
+    }
+    let name = |index| names.get(&index).and_then(|name| name.as_deref());
+    netns::within(namespace, || writes.iter().map(|w| w.write(name(w.index))).collect())
+}
+
+impl Write<'_> {
+    /// Writes it. The file must be there: writing to a name that does not exist makes none.
+    fn write(&self, link: Option<&str>) -> Result<()> {
+        const OPERATION: &str = "write sysctl";
+        let path = path(link, self.index, self.key, OPERATION)?;
+        let written = fs::OpenOptions::new()
             .write(true)
             .open(path)
-            .and_then(|mut f| write_once(&mut f, value))
-    })?;
-    written.map_err(|cause| match cause.raw_os_error() {
-        Some(errno) => KernelError::Refused {
-            operation: "write sysctl",
-            object: object(),
-            errno: Errno::from_raw(errno),
-        },
-        None => KernelError::System {
-            operation: "write sysctl",
-            object: object(),
-            cause,
-        },
-    })
+            .and_then(|mut file| write_once(&mut file, self.value));
+        let object = || describe::sysctl(self.index, self.key);
+        written.map_err(|cause| match cause.raw_os_error().map(Errno::from_raw) {
+            Some(errno) => KernelError::Refused {
+                operation: OPERATION,
+                object: object(),
+                errno,
+            },
+            None => KernelError::System {
+                operation: OPERATION,
+                object: object(),
+                cause,
+            },
+        })
+    }
 }
 
 /// A sysctl takes its value in one write.
@@ -67,28 +104,23 @@ fn write_once(file: &mut fs::File, value: &str) -> io::Result<()> {
     }
 }
 
-fn path(
-    linux: &Linux,
-    namespace: &Namespace,
-    index: Ifindex,
-    key: &SysctlKey,
-    operation: &'static str,
-) -> Result<PathBuf> {
+/// The file of a key, given the name that the link has now.
+fn path(link: Option<&str>, index: Ifindex, key: &SysctlKey, operation: &'static str) -> Result<PathBuf> {
     let object = || describe::sysctl(index, key);
     if key.key.is_empty() || !key.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        let problem = "expected a plain word as its key".to_owned();
         return Err(KernelError::Malformed {
             operation,
             object: object(),
-            problem: "expected a plain word as its key".to_owned(),
+            problem,
         });
     }
-    let name = read::link_name(linux, namespace, index)?;
-    let name = name.ok_or_else(|| KernelError::Refused {
+    let link = link.ok_or_else(|| KernelError::Refused {
         operation,
         object: object(),
         errno: Errno::ENODEV,
     })?;
-    Ok(Path::new(ROOT).join(folder(key)).join(name).join(&key.key))
+    Ok(Path::new(ROOT).join(folder(key)).join(link).join(&key.key))
 }
 
 fn folder(key: &SysctlKey) -> &'static str {

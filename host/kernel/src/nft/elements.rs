@@ -74,12 +74,42 @@ fn publish(mapping: &PortMapping, target: IpAddr) -> Result<Vec<Placed>> {
         said,
         errno: Errno::EINVAL,
     })?;
-    if mapping.count > 1 && mapping.host_port == mapping.container_port {
+    if is_range(mapping) {
         return Ok(publish_range(mapping, target).into());
     }
     Ok((0..mapping.count)
         .flat_map(|n| publish_one(mapping, n, target))
         .collect())
+}
+
+/// Whether it is one element: its ports stay what they are.
+fn is_range(mapping: &PortMapping) -> bool {
+    mapping.count > 1 && mapping.host_port == mapping.container_port
+}
+
+/// See [`super::collide`].
+pub(super) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
+    use FirewallRule::{Inside, Internal, Masquerade, Publish};
+    match (there, new) {
+        (Masquerade { subnet: there, .. }, Masquerade { subnet: new, .. }) => {
+            there.contains(new.network()) || new.contains(there.network())
+        }
+        (Inside { subnet: there }, Inside { subnet: new }) => {
+            there.contains(new.network()) || there.contains(new.broadcast())
+        }
+        (Internal { link: there }, Internal { link: new }) => there == new,
+        (Publish { mapping: there, .. }, Publish { mapping: new, .. }) => same_port(there, new),
+        _ => false,
+    }
+}
+
+/// Of single ports any two the same, of ranges an end of the new one within that which is there. A range and single ports are in two sets.
+fn same_port(there: &PortMapping, new: &PortMapping) -> bool {
+    let set = |mapping: &PortMapping| (mapping.transport, mapping.host_address, is_range(mapping));
+    let ports = |mapping: &PortMapping| mapping.host_port..=mapping.host_port + (mapping.count - 1);
+    let ends = [*ports(new).start(), *ports(new).end()];
+    let encloses = !is_range(new) && ports(new).contains(&there.host_port);
+    set(there) == set(new) && (encloses || ends.iter().any(|end| ports(there).contains(end)))
 }
 
 /// What nf_tables cannot express, in words.

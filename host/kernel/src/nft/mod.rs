@@ -93,3 +93,12 @@ pub fn lines(rules: &[FirewallRule]) -> Result<Vec<String>> {
     }
     Ok(lines.sorted())
 }
+
+/// Whether the kernel refuses a new rule with EEXIST because of one that is there: both want the same key of a set, or keys that overlap.
+///
+/// It does not see everything. Where keys are concatenations with intervals it looks only whether the new one's ends are taken, so a range
+/// of ports around one that is there, or a subnet around another's, is let in; and ranges and single ports are in different sets. Who
+/// hands out ports and subnets must compare them himself.
+pub(crate) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
+    elements::collide(there, new)
+}

@@ -8,7 +8,7 @@ use super::{
     routes::{Entry, MAIN},
     space::Space,
 };
-use crate::{AddressInfo, Dump, ForwardingInfo, Ifindex, LinkInfo, NeighbourInfo, RouteInfo, RuleInfo};
+use crate::{AddressInfo, Dump, ForwardingInfo, Ifindex, LinkInfo, NeighbourInfo, RouteInfo, RuleInfo, nft};
 
 impl Space {
     pub(super) fn dump(&self) -> Dump {
@@ -80,13 +80,12 @@ impl Space {
         infos
     }
 
-    /// Empty where the table is not there; the table alone is a line.
+    /// Empty where the table is not there. Only rules that can be told came in.
     fn firewall_lines(&self) -> Vec<String> {
-        let Some(rules) = &self.firewall else { return Vec::new() };
-        let mut lines: Vec<_> = rules.iter().map(|rule| format!("inet jackfield {rule:?}")).collect();
-        lines.push("inet jackfield".to_owned());
-        lines.sort();
-        lines
+        self.firewall
+            .as_deref()
+            .and_then(|rules| nft::lines(rules).ok())
+            .unwrap_or_default()
     }
 }
 

@@ -3,15 +3,27 @@
 use nix::errno::Errno;
 
 use super::{Answer, space::Space};
-use crate::{FirewallChange, plan::FirewallRule};
+use crate::{FirewallChange, nft, plan::FirewallRule};
 
 impl Space {
     /// All of the changes, or none.
     pub(super) fn change_firewall(&mut self, changes: &[FirewallChange]) -> Answer {
+        changes.iter().try_for_each(expressible)?;
         let mut table = self.firewall.clone();
         changes.iter().try_for_each(|change| apply(&mut table, change))?;
         self.firewall = table;
         Ok(())
+    }
+}
+
+/// What cannot be written is refused before anything is sent.
+fn expressible(change: &FirewallChange) -> Answer {
+    match change {
+        FirewallChange::Add(rule) | FirewallChange::Remove(rule) => match nft::lines(std::slice::from_ref(rule)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Errno::EINVAL),
+        },
+        FirewallChange::EnsureTable | FirewallChange::DropTable => Ok(()),
     }
 }
 
@@ -31,7 +43,7 @@ fn apply(table: &mut Option<Vec<FirewallRule>>, change: &FirewallChange) -> Answ
 }
 
 fn add(rules: &mut Vec<FirewallRule>, rule: &FirewallRule) -> Answer {
-    if rules.iter().any(|there| collide(there, rule)) {
+    if rules.iter().any(|there| nft::collide(there, rule)) {
         return Err(Errno::EEXIST);
     }
     rules.push(rule.clone());
@@ -42,18 +54,4 @@ fn remove(rules: &mut Vec<FirewallRule>, rule: &FirewallRule) -> Answer {
     let at = rules.iter().position(|there| there == rule).ok_or(Errno::ENOENT)?;
     rules.remove(at);
     Ok(())
-}
-
-/// Whether both want one element: a published port is the key of a map, whatever its target.
-fn collide(a: &FirewallRule, b: &FirewallRule) -> bool {
-    match (a, b) {
-        (FirewallRule::Publish { mapping: a, .. }, FirewallRule::Publish { mapping: b, .. }) => {
-            let ends = |start: u16, count: u16| u32::from(start) + u32::from(count);
-            a.transport == b.transport
-                && a.host_address == b.host_address
-                && u32::from(a.host_port) < ends(b.host_port, b.count)
-                && u32::from(b.host_port) < ends(a.host_port, a.count)
-        }
-        _ => a == b,
-    }
 }

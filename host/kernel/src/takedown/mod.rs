@@ -449,4 +449,3 @@ fn remove(removal: &Removal, evidence: &impl Evidence, out: &mut Takedown) -> Re
     }
     Ok(())
 }
-

@@ -225,6 +225,56 @@ fn an_index_or_name_taken_in_the_sandbox_leaves_nothing_behind() {
 }
 
 #[test]
+fn sysctls_of_a_batch_are_written_in_turn_and_have_their_own_answers() {
+    let Some(bench) = Bench::new() else { return };
+    let write = |number: u32, key: &str, value: &str| {
+        let key = SysctlKey {
+            family: Family::Ipv4,
+            table: SysctlTable::Conf,
+            key: key.to_owned(),
+        };
+        Request::WriteSysctl {
+            index: index(number),
+            key,
+            value: value.to_owned(),
+        }
+    };
+    let rename = Request::RenameLink {
+        index: index(1),
+        name: name("other"),
+    };
+    let errors = |requests: &[Request]| {
+        let answers = bench.kernel.send(&bench.realm, requests).unwrap();
+        answers
+            .into_iter()
+            .map(|a| a.err().map(|e| e.to_string()))
+            .collect::<Vec<_>>()
+    };
+    bench.realm(&[bench.create(bridge(1, "br0"))]);
+    let answers = errors(&[
+        write(1, "proxy_arp", "1"),
+        write(1, "no_such_key", "1"),
+        write(1, "../../ip_forward", "1"),
+        write(99, "proxy_arp", "1"),
+        rename,
+        write(1, "forwarding", "1"),
+    ]);
+    let said = |place: usize| answers[place].as_deref().unwrap_or_default();
+    assert_eq!((&answers[0], &answers[4], &answers[5]), (&None, &None, &None));
+    assert!(said(1).ends_with("No such file or directory"), "{}", said(1));
+    assert!(said(2).ends_with("expected a plain word as its key"), "{}", said(2));
+    assert!(said(3).ends_with("No such device"), "{}", said(3));
+    let sysctls = bench.dump().0.sysctls;
+    assert_eq!(
+        (
+            &*sysctls["ipv4/conf/other/proxy_arp"],
+            &*sysctls["ipv4/conf/other/forwarding"]
+        ),
+        ("1", "1")
+    );
+}
+
+#[test]
 fn a_link_for_a_sandbox_without_a_sandbox_is_refused_before_the_kernel_sees_it() {
     let Some(bench) = Bench::new() else { return };
     let lost = Request::CreateLink {
@@ -242,7 +292,7 @@ fn a_link_for_a_sandbox_without_a_sandbox_is_refused_before_the_kernel_sees_it()
 }
 
 #[test]
-fn a_thousand_refusals_in_one_batch_all_come_back() {
+fn thousands_of_refusals_in_one_batch_all_come_back() {
     let Some(bench) = Bench::new() else { return };
     let missing: Vec<_> = (0..5000).map(|_| up(99)).collect();
     assert!(bench.errors(&missing).iter().all(|e| *e == Some(Errno::ENODEV)));

@@ -2,9 +2,13 @@
 
 mod bandwidth;
 mod errors;
+mod firewall;
+mod links;
 mod namespaces;
 mod netfilter;
 mod round_trips;
+mod routes;
+mod table;
 
 use std::fmt::Write;
 

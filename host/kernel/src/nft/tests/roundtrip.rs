@@ -9,7 +9,7 @@ use super::nodes::{NetfilterSocket, Node, has_program};
 use crate::{
     FirewallChange::{self, Add, DropTable, EnsureTable, Remove},
     nft::{
-        Transport, apply, dump,
+        self, Transport, apply, dump,
         expression::Expression,
         layout, lines,
         object::{self, Chain, Data, Element, Rule, Set},
@@ -151,34 +151,47 @@ fn a_refused_transaction_changes_nothing() {
     assert_eq!(dump(&mut socket).unwrap(), lines(&rules[..1]).unwrap());
 }
 
+/// The simulated kernel rests on this.
 #[test]
-fn what_overlaps_is_refused_as_being_there() {
+fn what_is_said_to_collide_is_what_the_kernel_refuses() {
     let Some(node) = Node::new() else { return };
     let mut socket = node.netfilter();
-    let (wide, narrow) = (
-        publish("0.0.0.0", Protocol::Tcp, (100, 100, 50), "10.1.0.2"),
-        publish("0.0.0.0", Protocol::Tcp, (120, 120, 2), "10.1.0.3"),
-    );
-    let subnet = |text: &str| FirewallRule::Masquerade {
+    let subnet = |text: &str, link: &str| FirewallRule::Masquerade {
         subnet: text.parse().unwrap(),
-        link: "br0".parse().unwrap(),
+        link: link.parse().unwrap(),
     };
-    for (first, second) in [
-        (wide, narrow),
-        (subnet("10.0.0.0/8"), subnet("10.1.0.0/16")),
-        (subnet("fd00::/64"), subnet("fd00::/16")),
-        (
-            publish("::", Protocol::Tcp, (80, 80, 1), "fd00::2"),
-            publish("::", Protocol::Tcp, (80, 81, 1), "fd00::3"),
-        ),
-    ] {
-        change(&mut socket, &[EnsureTable, Add(first.clone())]);
-        assert_eq!(
-            refusal(&mut socket, &[Add(second.clone())]),
-            Errno::EEXIST,
-            "{second:?} beside {first:?}"
-        );
-        change(&mut socket, &[Remove(first)]);
+    let mut rules = every_rule();
+    rules.extend([
+        publish("0.0.0.0", Protocol::Tcp, (9050, 9050, 2), "10.1.0.3"),
+        publish("0.0.0.0", Protocol::Tcp, (9000, 80, 1), "10.1.0.3"),
+        publish("0.0.0.0", Protocol::Tcp, (8080, 81, 1), "10.1.0.3"),
+        publish("192.0.2.1", Protocol::Tcp, (7001, 80, 1), "10.1.0.3"),
+        publish("192.0.2.1", Protocol::Tcp, (6999, 5, 2), "10.1.0.3"),
+        publish("192.0.2.1", Protocol::Tcp, (6990, 5, 2), "10.1.0.3"),
+        subnet("10.1.0.0/16", "br0"),
+        subnet("10.1.0.128/25", "other"),
+        subnet("10.1.2.0/24", "br0"),
+        subnet("fd00::/16", "br0"),
+        FirewallRule::Inside {
+            subnet: "10.9.4.0/24".parse().unwrap(),
+        },
+    ]);
+    change(&mut socket, &[EnsureTable]);
+    for first in &rules {
+        change(&mut socket, &[Add(first.clone())]);
+        for second in &rules {
+            let refused = apply(&mut socket, &[Add(second.clone())]).map_err(|error| error.errno());
+            let expected = if nft::collide(first, second) {
+                Err(Some(Errno::EEXIST))
+            } else {
+                Ok(())
+            };
+            assert_eq!(refused, expected, "{second:?} beside {first:?}");
+            if refused.is_ok() {
+                change(&mut socket, &[Remove(second.clone())]);
+            }
+        }
+        change(&mut socket, &[Remove(first.clone())]);
     }
 }
 

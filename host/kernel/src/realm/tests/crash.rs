@@ -40,8 +40,7 @@ fn live(realm: &Realm, world: &World) {
 type State = (Dump, Option<Dump>);
 
 /// The states in which nothing is between.
-fn good_states() -> Vec<State> {
-    let mut world = World::new();
+fn good_states(mut world: World) -> Vec<State> {
     let nothing = world.dumps();
     let realm = world.start();
     realm
@@ -81,10 +80,10 @@ fn check(world: &mut World, good: &[State], what: &str) {
 
 #[test]
 fn a_host_killed_at_any_boundary_of_its_journal_is_before_or_after() {
-    let good = good_states();
-    for record in 1..=6 {
-        for before in [true, false] {
-            let mut world = World::new();
+    everywhere(|new| {
+        let good = good_states(new());
+        for (record, before) in (1..=6).flat_map(|record| [(record, true), (record, false)]) {
+            let mut world = new();
             let realm = world.start();
             realm
                 .core
@@ -95,30 +94,32 @@ fn a_host_killed_at_any_boundary_of_its_journal_is_before_or_after() {
             drop(realm);
             check(&mut world, &good, &format!("record {record}, before: {before}"));
         }
-    }
+    });
 }
 
 #[test]
 fn a_host_killed_after_any_request_is_before_or_after() {
-    let good = good_states();
-    for n in 1.. {
-        let mut world = World::new();
-        let realm = world.start();
-        // A journal that is written to by nobody any more, as it is once the process is dead.
-        realm
-            .core
-            .journal
-            .observe(Arc::new(CrashAtRecord::new(world.faulty.clone(), u64::MAX, true)));
-        world.faulty.arm(n, Fault::Dies);
-        live(&realm, &world);
-        let survived = !world.faulty.is_dead();
-        drop(realm);
-        check(&mut world, &good, &format!("request {n}"));
-        if survived {
-            assert!(n > 30, "only {n} requests");
-            return;
-        }
-    }
+    everywhere(|new| {
+        let good = good_states(new());
+        let requests = (1..).find(|n| !dies_and_recovers(new(), *n, &good));
+        assert!(requests > Some(30), "only {requests:?} requests");
+    });
+}
+
+/// False when there was no such request any more.
+fn dies_and_recovers(mut world: World, n: u64, good: &[State]) -> bool {
+    let realm = world.start();
+    // A journal that is written to by nobody any more, as it is once the process is dead.
+    realm
+        .core
+        .journal
+        .observe(Arc::new(CrashAtRecord::new(world.faulty.clone(), u64::MAX, true)));
+    world.faulty.arm(n, Fault::Dies);
+    live(&realm, &world);
+    let died = world.faulty.is_dead();
+    drop(realm);
+    check(&mut world, good, &format!("request {n}"));
+    died
 }
 
 #[test]

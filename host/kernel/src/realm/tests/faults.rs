@@ -5,9 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::faulty::Fault;
 
-/// A world with a network on which the plans rest.
-fn world() -> (World, Arc<Realm>) {
-    let mut world = World::new();
+/// Puts a network there on which the plans rest.
+fn with_network(mut world: World) -> (World, Arc<Realm>) {
     let realm = world.start();
     realm
         .apply(&operation('a'), &network(0, "br0", "10.0.0.1/24"), None)
@@ -19,48 +18,54 @@ fn world() -> (World, Arc<Realm>) {
 
 #[test]
 fn a_failure_at_any_request_of_a_plan_takes_all_of_it_back() {
-    for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
-        let mut n = 1;
-        loop {
-            let (world, realm) = world();
-            let before = world.dumps();
-            world.faulty.arm(n, fault);
-            let applied = realm.apply(&operation('b'), &rich_join(10), Some(&world.sandbox));
-            if world.faulty.disarm() {
-                assert!(applied.is_ok() && n > 10, "{n} requests in all");
-                break;
-            }
-            assert!(applied.is_err(), "{fault:?} at {n}");
-            assert!(realm.quiesce());
-            assert_eq!(world.dumps(), before, "{fault:?} at {n}");
-            n += 1;
+    everywhere(|new| {
+        for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
+            let requests = (1..).find(|n| !fails_and_leaves_nothing(with_network(new()), *n, fault));
+            assert!(requests > Some(10), "{requests:?} requests in all");
         }
+    });
+}
+
+/// False when there was no such request any more.
+fn fails_and_leaves_nothing((world, realm): (World, Arc<Realm>), n: u64, fault: Fault) -> bool {
+    let before = world.dumps();
+    world.faulty.arm(n, fault);
+    let applied = realm.apply(&operation('b'), &rich_join(10), Some(&world.sandbox));
+    if world.faulty.disarm() {
+        applied.unwrap().abort();
+        return false;
     }
+    assert!(applied.is_err(), "{fault:?} at {n}");
+    assert!(realm.quiesce());
+    assert_eq!(world.dumps(), before, "{fault:?} at {n}");
+    true
 }
 
 #[test]
 fn a_failure_at_any_request_of_a_release_only_delays_it() {
-    for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
-        for n in 1..20 {
-            let (world, realm) = world();
-            let before = world.dumps();
-            realm
-                .apply(&operation('b'), &rich_join(10), Some(&world.sandbox))
-                .unwrap()
-                .commit(vec![])
-                .unwrap();
-            world.faulty.arm(n, fault);
-            realm.release(&operation('b'), vec![]).unwrap();
-            assert!(realm.quiesce());
-            let after = world.dumps();
-            assert_eq!(after.0, before.0, "{fault:?} at {n}");
-            assert_eq!(
-                without_loopback(after.1),
-                without_loopback(before.1),
-                "{fault:?} at {n}"
-            );
+    everywhere(|new| {
+        for fault in [Fault::Refused, Fault::LostBefore, Fault::LostAfter] {
+            for n in 1..20 {
+                let (world, realm) = with_network(new());
+                let before = world.dumps();
+                realm
+                    .apply(&operation('b'), &rich_join(10), Some(&world.sandbox))
+                    .unwrap()
+                    .commit(vec![])
+                    .unwrap();
+                world.faulty.arm(n, fault);
+                realm.release(&operation('b'), vec![]).unwrap();
+                assert!(realm.quiesce());
+                let after = world.dumps();
+                assert_eq!(after.0, before.0, "{fault:?} at {n}");
+                assert_eq!(
+                    without_loopback(after.1),
+                    without_loopback(before.1),
+                    "{fault:?} at {n}"
+                );
+            }
         }
-    }
+    });
 }
 
 /// Steps that may stand in any order and number: some are refused by the kernel, and that is as it should be.
@@ -122,7 +127,7 @@ proptest! {
     #[test]
     fn any_plan_with_any_fault_is_there_whole_or_not_at_all(makes in makes(), at in 1u64..40, kind in 0..4) {
         let plan = plan(without_repetition(makes));
-        let (world, realm) = world();
+        let (world, realm) = with_network(World::new());
         let before = world.dumps();
         if let Some(fault) = [Fault::Refused, Fault::LostBefore, Fault::LostAfter].get(kind as usize) {
             world.faulty.arm(at, *fault);

@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod life;
+mod real;
 
 use std::{path::Path, sync::Arc};
 
@@ -10,7 +11,8 @@ use jackfield_model::{Family, PortMapping, Transport};
 
 use super::*;
 use crate::{
-    Dump, LinkInfo, Make, Simulated,
+    Dump, LinkInfo, Make, Request, Simulated,
+    compile::{Context, compile},
     faulty::Faulty,
     fixtures::*,
     plan::{FirewallRule, LinkKind, LinkSetting, MacvlanMode, Route, SysctlKey, SysctlTable},
@@ -21,6 +23,8 @@ const UPLINK: u32 = 2;
 
 /// A machine with an uplink, one sandbox, and a directory for the journal.
 struct World {
+    kernel: Arc<dyn Kernel>,
+    /// The same kernel, where it is the simulated one.
     sim: Arc<Simulated>,
     faulty: Arc<Faulty>,
     own: Namespace,
@@ -35,10 +39,49 @@ impl World {
         let (address, gateway) = ("192.0.2.2/24".parse().unwrap(), "192.0.2.1".parse().unwrap());
         sim.add_uplink(&own, index(UPLINK), name("uplink"), address, gateway)
             .unwrap();
-        let faulty = Arc::new(Faulty::new(sim.clone()));
+        let sandbox = pinned(&*sim, Path::new("/run/netns/one"));
+        Self::of(sim.clone(), sim, own, sandbox, tempfile::tempdir().unwrap())
+    }
+
+    /// The same on the kernel that the tests run on. None, and the reason printed, where that is not allowed.
+    fn real() -> Option<Self> {
+        let kernel: Arc<dyn Kernel> = Arc::new(crate::Linux::new().unwrap());
         let dir = tempfile::tempdir().unwrap();
-        let sandbox = pinned(&sim, "/run/netns/one");
+        let own = match kernel.create_namespace() {
+            Ok(own) => own,
+            Err(error) => {
+                eprintln!(
+                    "skipped: making a network namespace needs root or a user namespace (unshare -Urnm): {error}"
+                );
+                return None;
+            }
+        };
+        let path = dir.path().join("sandbox");
+        let namespace = kernel.create_namespace().unwrap();
+        if let Err(error) = kernel.pin(&namespace, &path) {
+            eprintln!(
+                "skipped: giving a namespace a file needs a mount namespace of one's own (unshare -Urnm): {error}"
+            );
+            return None;
+        }
+        send(&*kernel, &own, real_uplink());
+        let sandbox = SandboxAt {
+            namespace,
+            source: Some(NamespaceSource::Path(path)),
+        };
+        Some(Self::of(kernel, Arc::default(), own, sandbox, dir))
+    }
+
+    fn of(
+        kernel: Arc<dyn Kernel>,
+        sim: Arc<Simulated>,
+        own: Namespace,
+        sandbox: SandboxAt,
+        dir: tempfile::TempDir,
+    ) -> Self {
+        let faulty = Arc::new(Faulty::new(kernel.clone()));
         Self {
+            kernel,
             sim,
             faulty,
             own,
@@ -49,18 +92,18 @@ impl World {
 
     /// A host process starts, on a kernel that obeys.
     fn start(&mut self) -> Arc<Realm> {
-        self.faulty = Arc::new(Faulty::new(self.sim.clone()));
+        self.faulty = Arc::new(Faulty::new(self.kernel.clone()));
         let (journal, _) = Journal::open_for_boot(self.dir.path(), "boot").unwrap();
         Realm::open(self.faulty.clone(), self.own.clone(), Arc::new(journal)).unwrap()
     }
 
     fn realm_dump(&self) -> Dump {
-        self.sim.dump(&self.own).unwrap()
+        self.kernel.dump(&self.own).unwrap()
     }
 
     /// Everything.
     fn dumps(&self) -> (Dump, Option<Dump>) {
-        (self.realm_dump(), self.sim.dump(&self.sandbox.namespace).ok())
+        (self.realm_dump(), self.kernel.dump(&self.sandbox.namespace).ok())
     }
 
     fn link(&self, n: u32) -> Option<LinkInfo> {
@@ -68,18 +111,63 @@ impl World {
     }
 
     fn sandbox_link(&self, text: &str) -> Option<LinkInfo> {
-        let links = self.sim.dump(&self.sandbox.namespace).unwrap().links;
+        let links = self.kernel.dump(&self.sandbox.namespace).unwrap().links;
         links.into_iter().find(|l| l.name == name(text))
     }
 }
 
-fn pinned(sim: &Simulated, path: &str) -> SandboxAt {
-    let namespace = sim.create_namespace().unwrap();
-    sim.pin(&namespace, Path::new(path)).unwrap();
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(NamespaceSource::Path(path)) = &self.sandbox.source {
+            self.kernel.unpin(path).unwrap();
+        }
+    }
+}
+
+/// Worlds to run a test in: a simulated one, and a real one where that is allowed.
+fn everywhere(run: impl Fn(&dyn Fn() -> World)) {
+    run(&World::new);
+    if World::real().is_some() {
+        run(&|| World::real().unwrap());
+    }
+}
+
+fn pinned(kernel: &dyn Kernel, path: &Path) -> SandboxAt {
+    let namespace = kernel.create_namespace().unwrap();
+    kernel.pin(&namespace, path).unwrap();
     SandboxAt {
         namespace,
         source: Some(NamespaceSource::Path(path.into())),
     }
+}
+
+fn send(kernel: &dyn Kernel, namespace: &Namespace, requests: Vec<Request>) {
+    let answers = kernel.send(namespace, &requests).unwrap();
+    requests
+        .iter()
+        .zip(answers)
+        .for_each(|(request, answer)| answer.unwrap_or_else(|e| panic!("{request:?}: {e}")));
+}
+
+/// A pair that is as good as a network card and its wire.
+fn real_uplink() -> Vec<Request> {
+    let plan = plan(vec![
+        veth(realm(UPLINK), "uplink", realm(UPLINK + 1), "wire"),
+        up(realm(UPLINK + 1)),
+        address(realm(UPLINK), "192.0.2.2/24"),
+        up(realm(UPLINK)),
+        via(realm(UPLINK), "0.0.0.0/0", "192.0.2.1"),
+    ]);
+    let context = Context {
+        operation: &operation('0'),
+        sandbox: None,
+        raise_loopback: false,
+        first_port: &|_| false,
+    };
+    compile(&plan, &context)
+        .into_iter()
+        .flat_map(|stage| stage.batch.requests)
+        .collect()
 }
 
 /// A dump without the loopback and what came up with it: a committed plan leaves that up.

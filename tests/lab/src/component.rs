@@ -1,0 +1,40 @@
+//! Drivers' components as files: where they were built, and the same one as a newer build.
+
+use std::path::PathBuf;
+
+use crate::{
+    Result,
+    error::{During, LabError},
+};
+
+/// The bytes of a driver of drivers/, from the folder that `cargo xtask` names in `JACKFIELD_DRIVERS`.
+///
+/// # Errors
+/// When it has not been built: run by `cargo xtask test`.
+pub fn read(driver: &str) -> Result<Vec<u8>> {
+    let step = format!("read the component of {driver}; scenarios are run by `cargo xtask test`");
+    let folder =
+        std::env::var_os("JACKFIELD_DRIVERS").ok_or_else(|| LabError::new(&step, "JACKFIELD_DRIVERS is not set"))?;
+    let file = PathBuf::from(folder).join(format!("jackfield_driver_{driver}.wasm"));
+    std::fs::read(&file).during(&step)
+}
+
+/// The same component as a newer build would be: its manifest says another version of the same length, so its digest differs as well.
+///
+/// # Errors
+/// When the manifest has no `version = "..."` of that length.
+pub fn with_version(bytes: &[u8], version: &str) -> Result<Vec<u8>> {
+    let key = b"version = \"";
+    let found = bytes.windows(key.len()).position(|w| w == key).map(|at| at + key.len());
+    let at = found.ok_or_else(|| LabError::new("change the version of a component", "it has no manifest"))?;
+    let length = bytes[at..].iter().position(|b| *b == b'"').unwrap_or(0);
+    if length != version.len() {
+        return Err(LabError::new(
+            "change the version of a component",
+            format!("the version has {length} bytes"),
+        ));
+    }
+    let mut changed = bytes.to_vec();
+    changed[at..at + length].copy_from_slice(version.as_bytes());
+    Ok(changed)
+}

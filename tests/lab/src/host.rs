@@ -1,0 +1,228 @@
+//! `jackfield serve` in a lab's realm, as its users run it.
+
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    Client, Lab, Result,
+    error::{During, LabError},
+};
+
+/// How long a host may take to serve or to stop before that counts as a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a scenario wants of its host.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// Contents of the file of grants.
+    pub grants: String,
+    /// Further arguments of `serve`.
+    pub arguments: Vec<String>,
+    /// Further environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A host at work. Dropping it kills it.
+#[derive(Debug)]
+pub struct Host<'a> {
+    lab: &'a Lab,
+    options: HostOptions,
+    child: Child,
+}
+
+impl<'a> Host<'a> {
+    /// Starts one and waits until it serves.
+    ///
+    /// # Errors
+    /// With the end of its log, when it ends or does not serve in time.
+    pub fn start(lab: &'a Lab, options: HostOptions) -> Result<Self> {
+        std::fs::write(lab.path("grants.toml"), &options.grants).during("write the grants")?;
+        let child = spawn(lab, &options)?;
+        let mut host = Self { lab, options, child };
+        host.await_serving()?;
+        Ok(host)
+    }
+
+    /// A host that is expected to die by itself; not waited for.
+    ///
+    /// # Errors
+    /// When it cannot be started at all.
+    pub fn start_doomed(lab: &'a Lab, options: HostOptions) -> Result<Self> {
+        std::fs::write(lab.path("grants.toml"), &options.grants).during("write the grants")?;
+        let child = spawn(lab, &options)?;
+        Ok(Self { lab, options, child })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection.
+    pub fn client(&self) -> Result<Client> {
+        self.lab.client()
+    }
+
+    /// The command line, run in the realm against this host.
+    pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = program(self.lab);
+        command.args(arguments).stdin(Stdio::null());
+        self.lab
+            .within(self.lab.realm(), || command.output())?
+            .during(&format!("run jackfield {}", arguments.join(" ")))
+    }
+
+    /// The same, for what has to succeed; answers with what it printed.
+    pub fn cli(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments)?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            return Err(LabError::new(
+                format!("jackfield {}", arguments.join(" ")),
+                format!("{}: {}", output.status, words.trim()),
+            ));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// kill -9, and waits for the end.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.child.kill().during("kill the host")?;
+        self.child.wait().during("wait for the host's end")
+    }
+
+    /// Ends it as systemd would.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).during("the host's process id")?);
+        kill(pid, Signal::SIGTERM).during("ask the host to stop")?;
+        self.await_end()
+    }
+
+    /// Waits for it to end by itself.
+    pub fn await_end(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().during("wait for the host")? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err(LabError::new(
+                    "wait for the host's end",
+                    format!("still there\n{}", self.log_end()),
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether it has ended by now.
+    pub fn ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait().during("look after the host")?.is_some())
+    }
+
+    /// Starts it again, on the same folders, with these options.
+    pub fn restart(&mut self, options: HostOptions) -> Result<()> {
+        if !self.ended()? {
+            self.kill()?;
+        }
+        self.child = spawn(self.lab, &options)?;
+        self.options = options;
+        self.await_serving()
+    }
+
+    /// Waits until it answers.
+    pub fn await_serving(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.lab.client().and_then(|mut c| c.get("/v1/info")).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait().during("wait for the host")? {
+                return Err(LabError::new(
+                    "start the host",
+                    format!("it ended with {status}\n{}", self.log_end()),
+                ));
+            }
+            if Instant::now() > deadline {
+                return Err(LabError::new(
+                    "start the host",
+                    format!("it does not serve\n{}", self.log_end()),
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The last lines of its log.
+    pub fn log_end(&self) -> String {
+        let log = std::fs::read_to_string(self.lab.path("host.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the host's last words:\n{}", self.log_end());
+        }
+    }
+}
+
+fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(lab.path("host.log"))
+        .during("open the host's log")?;
+    let mut command = program(lab);
+    command
+        .arg("serve")
+        .arg("--run-dir")
+        .arg(lab.path("run"))
+        .arg("--state-dir")
+        .arg(lab.path("state"))
+        .arg("--grants")
+        .arg(lab.path("grants.toml"))
+        .args(&options.arguments)
+        .envs(options.environment.iter().map(|(k, v)| (k, v)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    let spawned: io::Result<Child> = lab.within(lab.realm(), || command.spawn())?;
+    spawned.during(&format!("start {}", binary().display()))
+}
+
+fn program(lab: &Lab) -> Command {
+    let mut command = Command::new(binary());
+    command.env("JACKFIELD_SOCKET", lab.socket());
+    command
+}
+
+/// The program under test: `JACKFIELD_BIN`, or the one that was built beside the running program.
+fn binary() -> PathBuf {
+    if let Some(given) = std::env::var_os("JACKFIELD_BIN") {
+        return given.into();
+    }
+    let own = std::env::current_exe().unwrap_or_default();
+    // target/debug/xtask, target/debug/deps/scenario-0123: the program is in the first folder above that has it.
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|d| d.join("jackfield"))
+        .find(|p| p.is_file());
+    found.unwrap_or_else(|| "jackfield".into())
+}

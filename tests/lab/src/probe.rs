@@ -1,0 +1,191 @@
+//! Packets, without any program: what a person would do with ping and netcat, done by sockets that are opened inside a namespace.
+
+use std::{
+    io::{self, Read, Write},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
+    time::{Duration, Instant},
+};
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, recv, sendto, setsockopt, socket,
+    sockopt,
+};
+
+use crate::{
+    Lab, Result,
+    error::{During, LabError},
+};
+use jackfield_kernel::Namespace;
+
+/// How long one packet may take in IPv4: far beyond what a veth needs, and below the second that a lost first ARP costs.
+const PACKET: Duration = Duration::from_millis(900);
+/// And in IPv6. The kernel joins a new address's solicited-node group in deferred work (addrconf_dad_work, also with IFA_F_NODAD); a
+/// neighbour solicitation that comes before is lost, and is sent again after a second (RFC 4861, RetransTimer).
+const PACKET_IPV6: Duration = Duration::from_millis(2500);
+
+fn patience(to: IpAddr) -> Duration {
+    if to.is_ipv4() { PACKET } else { PACKET_IPV6 }
+}
+
+/// Sends one echo request and waits for its reply; answers with the round trip.
+///
+/// # Errors
+/// When no reply comes in time. In IPv4 a first packet that is lost, and sent again a second later, counts as lost.
+pub fn ping(lab: &Lab, from: &Namespace, to: IpAddr) -> Result<Duration> {
+    let step = format!("ping {to}");
+    lab.within(from, || echo(to))?.during(&step)
+}
+
+/// Whether a ping goes unanswered.
+pub fn unreachable(lab: &Lab, from: &Namespace, to: IpAddr) -> bool {
+    ping(lab, from, to).is_err()
+}
+
+fn echo(to: IpAddr) -> io::Result<Duration> {
+    let (family, protocol, request, reply) = match to {
+        IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8u8, 0u8),
+        IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
+    };
+    let fd = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    let limit = patience(to);
+    let wait = nix::sys::time::TimeVal::new(limit.as_secs().cast_signed(), i64::from(limit.subsec_micros()));
+    setsockopt(&fd, sockopt::ReceiveTimeout, &wait)?;
+    let (message, mark) = echo_request(request);
+    let begun = Instant::now();
+    sendto(
+        fd.as_raw_fd(),
+        &message,
+        &SockaddrStorage::from(SocketAddr::new(to, 0)),
+        MsgFlags::empty(),
+    )?;
+    let mut buffer = [0u8; 1500];
+    while begun.elapsed() < limit {
+        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        if is_reply(&buffer[..length], to, reply, &mark) {
+            return Ok(begun.elapsed());
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// An ICMP echo request (RFC 792, RFC 4443) and the bytes by which its reply is known. The kernel fills in the checksum for ICMPv6 only.
+fn echo_request(kind: u8) -> (Vec<u8>, [u8; 8]) {
+    let clock = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.subsec_nanos());
+    let mut mark = [0u8; 8];
+    mark[..4].copy_from_slice(&clock.to_be_bytes());
+    mark[4..].copy_from_slice(&std::process::id().to_be_bytes());
+    let mut message = vec![kind, 0, 0, 0, mark[2], mark[3], 0, 1];
+    message.extend_from_slice(&mark);
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    (message, mark)
+}
+
+/// The internet checksum (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes
+        .chunks(2)
+        .map(|c| u32::from(u16::from_be_bytes([c[0], c.get(1).copied().unwrap_or(0)])))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// A raw IPv4 socket delivers the IP header as well.
+fn is_reply(packet: &[u8], to: IpAddr, reply: u8, mark: &[u8]) -> bool {
+    let header = if to.is_ipv4() {
+        usize::from(packet.first().map_or(0, |b| b & 15)) * 4
+    } else {
+        0
+    };
+    packet.get(header) == Some(&reply) && packet.get(header + 8..header + 16) == Some(mark)
+}
+
+/// Sends a kilobyte over TCP from one namespace to another and back; answers with the address that the server saw.
+///
+/// # Errors
+/// When it does not come back whole within a few seconds.
+pub fn tcp(
+    lab: &Lab,
+    client: &Namespace,
+    server: &Namespace,
+    listen: SocketAddr,
+    connect: SocketAddr,
+) -> Result<SocketAddr> {
+    let step = format!("TCP to {connect}");
+    let listener = lab
+        .within(server, || TcpListener::bind(listen))?
+        .during(&format!("listen on {listen}"))?;
+    listener.set_nonblocking(true).during(&step)?;
+    let echo = std::thread::spawn(move || serve_once(&listener));
+    let sent = lab.within(client, || exchange(connect))?;
+    let peer = echo.join().map_err(|_| LabError::new(&step, "the server panicked"))?;
+    sent.and(peer).during(&step)
+}
+
+/// Waits for one connection, but no longer than its client does.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let deadline = Instant::now() + PACKET_IPV6;
+    loop {
+        match listener.accept() {
+            Err(none) if none.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn serve_once(listener: &TcpListener) -> io::Result<SocketAddr> {
+    let (mut stream, peer) = accept(listener)?;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PACKET_IPV6))?;
+    let mut buffer = [0u8; 1024];
+    stream.read_exact(&mut buffer)?;
+    stream.write_all(&buffer)?;
+    Ok(peer)
+}
+
+fn exchange(to: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, patience(to.ip()))?;
+    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    let sent: Vec<u8> = (0..1024u32).map(|i| i.to_le_bytes()[0]).collect();
+    stream.write_all(&sent)?;
+    let mut back = vec![0u8; sent.len()];
+    stream.read_exact(&mut back)?;
+    if back == sent {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Sends a datagram and waits for its echo; answers with the address that the server saw.
+///
+/// # Errors
+/// When none comes within 900 ms.
+pub fn udp(
+    lab: &Lab,
+    client: &Namespace,
+    server: &Namespace,
+    listen: SocketAddr,
+    to: SocketAddr,
+) -> Result<SocketAddr> {
+    let step = format!("UDP to {to}");
+    let socket = lab.within(server, || UdpSocket::bind(listen))?.during(&step)?;
+    socket.set_read_timeout(Some(patience(to.ip()))).during(&step)?;
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let own = lab.within(client, || UdpSocket::bind(any))?.during(&step)?;
+    own.set_read_timeout(Some(patience(to.ip()))).during(&step)?;
+    lab.within(client, || own.send_to(b"jackfield", to))?.during(&step)?;
+    let mut buffer = [0u8; 64];
+    let (length, peer) = socket.recv_from(&mut buffer).during(&step)?;
+    socket.send_to(&buffer[..length], peer).during(&step)?;
+    own.recv_from(&mut buffer).during(&step)?;
+    Ok(peer)
+}

@@ -1,0 +1,177 @@
+//! kill -9 at every boundary of the journal: afterwards the kernel holds what it held before the operation, or what it holds after it, and all
+//! can be removed.
+
+use std::process::ExitStatus;
+
+use jackfield_kernel::{Dump, Kernel, NamespaceSource};
+use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result};
+use jackfield_scenarios::{GRANTS, KINDS, Kind, expect_as_before, load};
+use serde_json::json;
+
+/// Far more than one scenario appends; the loop ends when the host no longer dies.
+const MOST_RECORDS: usize = 200;
+
+/// What the doomed host is asked to do, in order; each answer may be the one that never comes.
+fn work(client: &mut Client, kind: &Kind) -> Result<()> {
+    client
+        .post("/v1/networks", &kind.network("blue", 7))?
+        .ok("create network")?;
+    client
+        .post("/v1/sandboxes", &json!({ "name": "a" }))?
+        .ok("create sandbox")?;
+    client
+        .post("/v1/networks/blue/connect", &json!({ "sandbox": "a" }))?
+        .ok("connect")?;
+    client
+        .post("/v1/networks/blue/disconnect", &json!({ "sandbox": "a" }))?
+        .ok("disconnect")?;
+    client
+        .post("/v1/networks/blue/connect", &json!({ "sandbox": "a" }))?
+        .ok("connect again")?;
+    client.delete("/v1/sandboxes/a")?.ok("delete sandbox")?;
+    client.delete("/v1/networks/blue")?.ok("delete network").map(drop)
+}
+
+fn options(kill_at: Option<String>) -> HostOptions {
+    let environment = kill_at
+        .map(|at| ("JACKFIELD_KILL_AT_RECORD".to_owned(), at))
+        .into_iter()
+        .collect();
+    HostOptions {
+        grants: GRANTS.to_owned(),
+        environment,
+        ..HostOptions::default()
+    }
+}
+
+/// What stands after recovery is what the host says there is: every joined endpoint has its interface, and nothing else is there.
+fn expect_consistent(lab: &Lab, client: &mut Client, point: &str) -> Result<()> {
+    let endpoints = client.get("/v1/endpoints")?.ok("list endpoints")?;
+    for sandbox in client
+        .get("/v1/sandboxes")?
+        .ok("list sandboxes")?
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let path = sandbox["path"]
+            .as_str()
+            .ok_or_else(|| LabError::new(point, "a sandbox without a path"))?;
+        let source = NamespaceSource::Path(path.into());
+        let namespace = lab
+            .kernel()
+            .open_namespace(&source)
+            .map_err(|cause| LabError::new(point, cause))?;
+        let links = lab
+            .dump_of(&namespace)?
+            .links
+            .iter()
+            .filter(|l| l.name.as_str().starts_with("eth"))
+            .count();
+        let joined = endpoints
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|e| e["sandbox"] == sandbox["id"])
+            .count();
+        assert_eq!(
+            links, joined,
+            "{point}: interfaces in the sandbox, and endpoints that say they joined"
+        );
+    }
+    Ok(())
+}
+
+fn remove_all(client: &mut Client) -> Result<()> {
+    for kind in ["sandboxes", "endpoints", "networks"] {
+        for object in client
+            .get(&format!("/v1/{kind}"))?
+            .ok("list")?
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let id = object["id"].as_str().unwrap_or_default();
+            client.delete(&format!("/v1/{kind}/{id}"))?.ok("remove what is left")?;
+        }
+    }
+    Ok(())
+}
+
+/// One life that ends at that record, and one that puts things in order. None when the first one did not end there.
+fn die_and_recover(lab: &Lab, kind: &Kind, before: &Dump, at: &str) -> Result<Option<ExitStatus>> {
+    let mut host = Host::start(lab, options(None))?;
+    load(&mut host.client()?, kind)?;
+    host.kill()?;
+    let mut doomed = Host::start_doomed(lab, options(Some(at.to_owned())))?;
+    let served = doomed.await_serving();
+    if let Err(failure) = served.and_then(|()| work(&mut doomed.client()?, kind)) {
+        let status = doomed.await_end().map_err(|_| failure)?;
+        let host = Host::start(lab, options(None))?;
+        let mut client = host.client()?;
+        expect_consistent(lab, &mut client, at)?;
+        remove_all(&mut client)?;
+        unload(&mut client, kind)?;
+        drop(client);
+        host.stop()?;
+        expect_as_before(lab, before).map_err(|e| LabError::new(format!("killed at record {at}"), e))?;
+        return Ok(Some(status));
+    }
+    unload(&mut doomed.client()?, kind)?;
+    doomed.stop()?;
+    expect_as_before(lab, before)?;
+    Ok(None)
+}
+
+fn unload(client: &mut Client, kind: &Kind) -> Result<()> {
+    if kind.component.is_none() {
+        return Ok(());
+    }
+    client
+        .delete(&format!("/v1/drivers/{}", kind.driver))?
+        .ok("unload")
+        .map(drop)
+}
+
+fn scenario(kind: &Kind) -> Result<()> {
+    let lab = Lab::new(&format!("crash-{}", kind.driver))?;
+    lab.uplink("up0", "outside")?;
+    let before = lab.dump()?;
+    let mut boundaries = 0;
+    for record in 1..=MOST_RECORDS {
+        let mut died = false;
+        for side in ["b", "a"] {
+            died |= die_and_recover(&lab, kind, &before, &format!("{record}{side}"))?.is_some();
+        }
+        if !died {
+            assert!(
+                boundaries > 20,
+                "only {boundaries} boundaries were met: the fault points are not compiled in"
+            );
+            println!("{}: killed at {boundaries} boundaries", kind.driver);
+            return Ok(());
+        }
+        boundaries += 2;
+    }
+    panic!("the host still dies at record {MOST_RECORDS}");
+}
+
+#[test]
+fn bridge_survives_kill_9_at_every_boundary() -> Result<()> {
+    scenario(&KINDS[0])
+}
+
+#[test]
+fn the_ptp_component_survives_kill_9_at_every_boundary() -> Result<()> {
+    scenario(&KINDS[1])
+}
+
+#[test]
+fn the_bridge_component_survives_kill_9_at_every_boundary() -> Result<()> {
+    scenario(&KINDS[2])
+}
+
+#[test]
+fn the_macvlan_component_survives_kill_9_at_every_boundary() -> Result<()> {
+    scenario(&KINDS[3])
+}
