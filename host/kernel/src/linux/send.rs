@@ -31,7 +31,12 @@ fn together(
     requests: &[Request],
     messages: &[Message],
 ) -> Result<Vec<Result<()>>> {
-    let results = linux.route(namespace, |socket| socket.exchange(messages, &mut |_, _, _| {}))?;
+    let deletes = |r: &Request| matches!(r, Request::DeleteLink { .. } | Request::DeleteGroup { .. });
+    let results = if requests[..messages.len()].iter().any(deletes) {
+        linux.delete(namespace, |socket| socket.exchange(messages, &mut |_, _, _| {}))?
+    } else {
+        linux.route(namespace, |socket| socket.exchange(messages, &mut |_, _, _| {}))?
+    };
     let answer =
         |(request, result): (&Request, Result<(), _>)| result.map_err(|refusal| describe::refused(request, refusal));
     Ok(requests.iter().zip(results).map(answer).collect())
