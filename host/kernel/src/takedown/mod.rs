@@ -449,3 +449,6 @@ fn remove(removal: &Removal, evidence: &impl Evidence, out: &mut Takedown) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
