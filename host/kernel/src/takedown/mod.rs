@@ -275,7 +275,7 @@ impl<E: Evidence> Down<'_, E> {
             Make::Link(_) | Make::Firewall(_) => None,
             Make::Set { link, to, was } => self.restored(*link, to, was.as_ref())?,
             Make::Sysctl { link, key, value, was } => self.restored_sysctl(*link, key, value, was.as_deref())?,
-            Make::Address { link, address } => ours(self.evidence.is_our_address(*link, *address))?.then(|| {
+            Make::Address { link, address } => self.is_ours_to_delete(*link, *address, sure)?.then(|| {
                 (
                     link.place,
                     Request::DeleteAddress {
@@ -322,6 +322,15 @@ impl<E: Evidence> Down<'_, E> {
                 },
             )),
         })
+    }
+
+    /// An address that was acknowledged a moment ago is ours; one of an older operation somebody may have replaced by his own since.
+    fn is_ours_to_delete(&self, at: LinkAt, address: IpNetwork, sure: Stands) -> Result<bool> {
+        if sure == Stands::Yes && self.style == Style::Delete {
+            Ok(true)
+        } else {
+            self.evidence.is_our_address(at, address)
+        }
     }
 
     fn restored(&self, at: LinkAt, to: &LinkSetting, was: Option<&LinkSetting>) -> Result<Option<(Place, Request)>> {

@@ -138,13 +138,16 @@ fn what_was_refused_is_never_taken_back_and_what_is_unknown_only_with_proof() {
         our_addresses: vec![ours],
         ..Table::default()
     };
-    for (sure, table, sent) in [
-        (Stands::No, &with_proof, 0),
-        (Stands::Maybe, &Table::default(), 0),
-        (Stands::Maybe, &with_proof, 1),
-        (Stands::Yes, &Table::default(), 1),
+    let retire = Style::Retire { group: 7 };
+    for (sure, style, table, sent) in [
+        (Stands::No, Style::Delete, &with_proof, 0),
+        (Stands::Maybe, Style::Delete, &Table::default(), 0),
+        (Stands::Maybe, Style::Delete, &with_proof, 1),
+        (Stands::Yes, Style::Delete, &Table::default(), 1),
+        (Stands::Yes, retire, &Table::default(), 0),
+        (Stands::Yes, retire, &with_proof, 1),
     ] {
-        assert_eq!(down(&plan, sure, Style::Delete, table).1.len(), sent, "{sure:?}");
+        assert_eq!(down(&plan, sure, style, table).1.len(), sent, "{sure:?} {style:?}");
     }
 }
 
