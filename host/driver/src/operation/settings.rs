@@ -2,7 +2,7 @@
 //! that the journal has it before the kernel is touched.
 
 use jackfield_kernel::{
-    LinkInfo, Make,
+    Ifindex, LinkInfo, Make,
     plan::{LinkKind, LinkSetting, Rate, SysctlKey, SysctlTable},
 };
 use jackfield_model::{Error, ErrorCode, Family, MacAddr, Result};
@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{LinkId, grants::Want};
 
+/// The loopback's index, in every namespace (LOOPBACK_IFINDEX of include/net/flow.h).
+const LOOPBACK: u32 = 1;
 /// Longest value of a sysctl, in bytes.
 const MAX_SYSCTL: usize = 256;
 
@@ -73,11 +75,7 @@ impl Operation {
         };
         run.check_step(&Want::Sysctl { key: &key })?;
         let entry = run.target(link)?;
-        let was = if entry.origin == Origin::New {
-            None
-        } else {
-            Some(run.sysctl(&entry, &key)?)
-        };
+        let was = run.sysctl_before(&entry, &key)?;
         let earlier = run.plan.makes.iter_mut().find_map(|make| match make {
             Make::Sysctl {
                 link, key: k, value, ..
@@ -178,15 +176,23 @@ impl Running {
         })
     }
 
-    fn sysctl(&self, entry: &Entry, key: &SysctlKey) -> Result<String> {
-        self.info(entry)?;
-        let value = self.kernel().sysctl(self.namespace(), entry.at.index, key)?;
-        value.ok_or_else(|| {
+    /// The value to go back to; None for a new link, which goes as a whole.
+    ///
+    /// # Errors
+    /// unsupported when this kernel has no such key. Every namespace has a loopback, so that is where a new link's keys are looked up.
+    fn sysctl_before(&self, entry: &Entry, key: &SysctlKey) -> Result<Option<String>> {
+        let new = entry.origin == Origin::New;
+        if !new {
+            self.info(entry)?;
+        }
+        let index = Ifindex::new(LOOPBACK).filter(|_| new).unwrap_or(entry.at.index);
+        let value = self.kernel().sysctl(self.namespace(), index, key)?.ok_or_else(|| {
             Error::new(
                 ErrorCode::Unsupported,
                 format!("this kernel has no sysctl {} for link {}", key.key, entry.name),
             )
-        })
+        })?;
+        Ok(Some(value).filter(|_| !new))
     }
 }
 

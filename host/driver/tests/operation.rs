@@ -1,0 +1,841 @@
+//! What an operation records, and what becomes of it on the simulated kernel.
+#![allow(clippy::unwrap_used)] // Helpers unwrap as the tests do.
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{Host, UPLINK, options};
+use jackfield_driver::{Context, LinkId, Operation, Phase, SandboxInterface, grants::Grants};
+use jackfield_kernel::{
+    Make, Place, Removal,
+    plan::{FirewallRule, ForwardingEntry, LinkKind, LinkSetting, MacvlanMode, Rate, SysctlTable},
+};
+use jackfield_model::{ErrorCode, Family, IpNetwork, NextHop, Options, PortMapping, Result, StaticRoute, Transport};
+
+fn net(text: &str) -> IpNetwork {
+    text.parse().unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn none() -> Options {
+    Options::new()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+    result.unwrap_err().code
+}
+
+/// What the host gives the test endpoint's interface.
+fn interface() -> SandboxInterface {
+    SandboxInterface {
+        name: "eth0".parse().unwrap(),
+        mac: "02:00:00:00:00:07".parse().unwrap(),
+        addresses: vec![net("10.1.0.2/24"), net("fd00::2/64")],
+        routes: Vec::new(),
+        gateways: vec![ip("10.1.0.1"), ip("fd00::1")],
+    }
+}
+
+fn publish(host_port: u16) -> PortMapping {
+    PortMapping {
+        transport: Transport::Tcp,
+        container_port: 80,
+        host_address: ip("0.0.0.0"),
+        host_port,
+        count: 1,
+    }
+}
+
+#[test]
+fn steps_are_taken_in_four_phases_only() {
+    let host = Host::new();
+    for (phase, records) in [
+        (Phase::Config, false),
+        (Phase::CreateNetwork, true),
+        (Phase::DeleteNetwork, false),
+        (Phase::CreateEndpoint, true),
+        (Phase::DeleteEndpoint, false),
+        (Phase::Join, true),
+        (Phase::Leave, false),
+        (Phase::Program, true),
+        (Phase::Revoke, false),
+    ] {
+        let mut op = host.begin(phase);
+        let made = op.create_dummy("d", &none());
+        assert_eq!(made.is_ok(), records, "{phase}");
+        assert!(op.state_set("key", b"value").is_ok(), "state may be written in {phase}");
+        assert_eq!(op.finish().plan.is_empty(), !records, "{phase}");
+    }
+    assert_eq!(
+        code(Operation::detached().create_dummy("d", &none())),
+        ErrorCode::InvalidState
+    );
+}
+
+#[test]
+fn a_handle_means_nothing_once_it_was_dropped_deleted_or_is_of_another_operation() {
+    let host = Host::new();
+    let mut first = host.begin(Phase::Join);
+    let (kept, dropped) = (
+        first.create_dummy("a", &none()).unwrap(),
+        first.create_dummy("b", &none()).unwrap(),
+    );
+    first.forget(dropped);
+    assert_eq!(code(first.set_up(dropped, true)), ErrorCode::InvalidArgument);
+    let again = first.find_own("b").unwrap();
+    first.set_up(again, true).unwrap();
+    first.delete_link(kept).unwrap();
+    assert_eq!(code(first.link_name(kept)), ErrorCode::InvalidArgument);
+    let mut second = host.begin(Phase::Join);
+    second.create_dummy("a", &none()).unwrap();
+    assert_eq!(code(second.link_name(again)), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(second.set_controller(LinkId(u32::MAX), None)),
+        ErrorCode::InvalidArgument
+    );
+}
+
+#[test]
+fn links_of_others_do_not_exist_without_a_grant() {
+    let host = Host::new();
+    let mut nothing = Operation::new(host.context(Phase::Join, Grants::default()));
+    let denied = nothing.find_link("up0").unwrap_err();
+    assert_eq!(
+        (denied.code, denied.message.contains(r#"parents = ["up0"]"#)),
+        (ErrorCode::Denied, true)
+    );
+    assert_eq!(
+        code(nothing.find_link("none")),
+        ErrorCode::Denied,
+        "the answer does not tell whether it is there"
+    );
+    assert_eq!(nothing.lookup_route(ip("198.51.100.1")).unwrap().0, None);
+
+    let mut all = host.begin(Phase::Join);
+    assert_eq!(code(all.find_link("none")), ErrorCode::NotFound);
+    let uplink = all.find_link("up0").unwrap();
+    assert_eq!(all.link_label(uplink).unwrap(), "");
+    assert_eq!(all.link_addresses(uplink).unwrap(), [net("192.0.2.7/24")]);
+    let (link, gateway, source) = all.lookup_route(ip("198.51.100.1")).unwrap();
+    assert_eq!(all.link_name(link.unwrap()).unwrap().as_str(), "up0");
+    assert_eq!((gateway, source), (Some(ip("192.0.2.1")), Some(ip("192.0.2.7"))));
+
+    let mut other = host.begin(Phase::CreateNetwork);
+    other.create_bridge("b", Some("jf-other"), &none()).unwrap();
+    host.apply(&other.finish());
+    assert_eq!(
+        code(all.find_link("jf-other")),
+        ErrorCode::NotFound,
+        "another driver's link, also with every parent granted"
+    );
+}
+
+#[test]
+fn a_link_of_the_host_may_be_used_but_not_changed() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let uplink = op.find_link("up0").unwrap();
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    op.set_up(uplink, true).unwrap();
+    for (what, answer) in [
+        ("down", op.set_up(uplink, false)),
+        ("mtu", op.set_mtu(uplink, 1400)),
+        ("mac", op.set_mac(uplink, "02:00:00:00:00:01".parse().unwrap())),
+        ("controller", op.set_controller(uplink, Some(bridge))),
+        (
+            "bridge port",
+            op.set_bridge_port(uplink, &options(&[("isolated", "on")])),
+        ),
+        (
+            "bandwidth",
+            op.set_bandwidth(
+                uplink,
+                Some(Rate {
+                    bytes_per_second: 1,
+                    burst_bytes: 1,
+                }),
+                None,
+            ),
+        ),
+        ("internal", op.make_internal(uplink)),
+        ("masquerade", op.masquerade(net("10.1.0.0/24"), uplink)),
+        ("delete", op.delete_link(uplink)),
+    ] {
+        assert_eq!(code(answer), ErrorCode::Denied, "{what}");
+    }
+    op.add_address(uplink, net("10.1.0.1/32")).unwrap();
+    op.add_neighbour(uplink, ip("10.1.0.9"), "02:00:00:00:00:09".parse().unwrap())
+        .unwrap();
+    op.add_route(net("10.1.0.9/32"), None, &none(), Some(uplink)).unwrap();
+    op.set_sysctl(uplink, Family::Ipv4, SysctlTable::Conf, "proxy_arp", "1")
+        .unwrap();
+    let outcome = op.finish();
+    assert_eq!(
+        outcome.parents.values().map(|n| n.as_str()).collect::<Vec<_>>(),
+        ["up0"]
+    );
+    let was = outcome.plan.makes.iter().find_map(|make| {
+        if let Make::Sysctl { was, .. } = make {
+            Some(was.clone())
+        } else {
+            None
+        }
+    });
+    assert_eq!(
+        was,
+        Some(Some("0".to_owned())),
+        "what to go back to is known before the kernel is touched"
+    );
+
+    let before = host.dump();
+    let id = host.apply(&outcome);
+    assert!(host.dump() != before);
+    host.realm.release(&id, Vec::new()).unwrap();
+    host.realm.quiesce();
+    assert!(host.dump() == before, "all of it was taken back");
+}
+
+#[test]
+fn labels_are_unique_in_the_endpoint_and_may_repeat_the_networks() {
+    let host = Host::new();
+    let mut network = host.begin(Phase::CreateNetwork);
+    let bridge = network.create_bridge("link", None, &none()).unwrap();
+    assert_eq!(code(network.create_dummy("link", &none())), ErrorCode::AlreadyExists);
+    for bad in ["", "a\nb", &"x".repeat(65)] {
+        assert_eq!(
+            code(network.create_dummy(bad, &none())),
+            ErrorCode::InvalidArgument,
+            "{bad:?}"
+        );
+    }
+    let bridge = network.index_of(bridge);
+    let links = network.finish().links;
+    let mut join = host.after(Phase::Join, links);
+    let found = join.find_own("link").unwrap();
+    assert_eq!(join.index_of(found), bridge);
+    let (veth, _) = join.create_veth("link", &none()).unwrap();
+    assert_eq!(
+        code(join.create_dummy("link-peer", &none())),
+        ErrorCode::AlreadyExists,
+        "the pair's other end has that label"
+    );
+    let found = join.find_own("link").unwrap();
+    assert_eq!(
+        join.index_of(found),
+        join.index_of(veth),
+        "the endpoint's own comes first"
+    );
+    assert_eq!(join.list_links().unwrap().len(), 3);
+}
+
+#[test]
+fn names_are_the_hosts_to_choose_unless_one_is_granted() {
+    let host = Host::new();
+    let grants = Grants {
+        links: vec!["bridge".into()],
+        names: vec!["br-*".into()],
+        ..Grants::default()
+    };
+    let mut op = Operation::new(host.context(Phase::CreateNetwork, grants));
+    let chosen = op.create_bridge("a", None, &none()).unwrap();
+    assert!(op.link_name(chosen).unwrap().as_str().starts_with("jfb"));
+    let asked = op.create_bridge("b", Some("br-lan"), &none()).unwrap();
+    assert_eq!(op.link_name(asked).unwrap().as_str(), "br-lan");
+    assert_eq!(
+        code(op.create_bridge("c", Some("br-lan"), &none())),
+        ErrorCode::AlreadyExists
+    );
+    assert_eq!(code(op.create_bridge("c", Some("lan"), &none())), ErrorCode::Denied);
+    assert_eq!(
+        code(op.create_bridge("c", Some("br-sixteen-bytes"), &none())),
+        ErrorCode::InvalidArgument
+    );
+}
+
+#[test]
+fn limits_end_an_operation_and_what_was_refused_is_not_recorded() {
+    let host = Host::new();
+    let with = |change: fn(&mut Grants)| {
+        let mut grants = Grants::everything();
+        change(&mut grants);
+        Operation::new(host.context(Phase::Join, grants))
+    };
+    let mut op = with(|g| g.limits.links_per_operation = 3);
+    op.create_veth("a", &none()).unwrap();
+    assert_eq!(code(op.create_veth("b", &none())), ErrorCode::Exhausted);
+    op.create_dummy("c", &none()).unwrap();
+    assert_eq!(op.finish().plan.new_links().count(), 3);
+
+    let mut op = with(|g| g.limits.steps_per_operation = 2);
+    let dummy = op.create_dummy("a", &none()).unwrap();
+    op.set_up(dummy, true).unwrap();
+    let full = op.add_address(dummy, net("10.1.0.1/24")).unwrap_err();
+    assert_eq!(
+        (full.code, full.message.contains("steps-per-operation")),
+        (ErrorCode::Exhausted, true)
+    );
+    assert_eq!(code(op.publish(publish(80))), ErrorCode::Exhausted);
+    assert_eq!(op.finish().plan.makes.len(), 2);
+
+    let mut op = with(|g| g.limits.host_calls_per_operation = 2);
+    op.state_get("a").unwrap();
+    op.state_get("a").unwrap();
+    assert_eq!(code(op.state_get("a")), ErrorCode::Exhausted);
+}
+
+#[test]
+fn the_last_word_on_a_setting_counts() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    op.set_up(bridge, true).unwrap();
+    op.set_mtu(bridge, 1400).unwrap();
+    op.set_mtu(bridge, 9000).unwrap();
+    op.set_up(bridge, false).unwrap();
+    assert_eq!(op.link_mtu(bridge).unwrap(), 9000);
+    let plan = op.finish().plan;
+    assert!(
+        matches!(&plan.makes[0], Make::Link(new) if new.mtu == Some(9000)),
+        "folded into the creation"
+    );
+    let sets: Vec<_> = plan
+        .makes
+        .iter()
+        .filter_map(|m| {
+            if let Make::Set { to, .. } = m {
+                Some(to.clone())
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(sets, [LinkSetting::Up(false)]);
+}
+
+#[test]
+fn an_existing_links_setting_is_recorded_with_what_it_was() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    op.set_up(bridge, true).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let before = host.dump();
+
+    let mut op = host.after(Phase::Join, outcome.links.clone());
+    let bridge = op.find_own("b").unwrap();
+    op.set_up(bridge, true).unwrap();
+    op.set_mtu(bridge, 1400).unwrap();
+    op.set_mtu(bridge, 1300).unwrap();
+    let joined = op.finish();
+    let sets: Vec<_> = joined.plan.makes.iter().collect();
+    assert!(
+        matches!(
+            sets[..],
+            [Make::Set {
+                to: LinkSetting::Mtu(1300),
+                was: Some(LinkSetting::Mtu(1500)),
+                ..
+            }]
+        ),
+        "what is so already is no step: {sets:?}"
+    );
+    let id = host.apply(&joined);
+    host.realm.release(&id, Vec::new()).unwrap();
+    assert!(host.dump() == before, "the old value is back");
+
+    let mut op = host.after(Phase::Join, outcome.links);
+    let bridge = op.find_own("b").unwrap();
+    assert_eq!(
+        code(op.set_mac(bridge, "02:00:00:00:00:01".parse().unwrap())),
+        ErrorCode::InvalidState,
+        "it proves that the link is ours"
+    );
+}
+
+#[test]
+fn ports_of_an_isolated_bridge_are_isolated_whenever_they_come() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let early = op.create_dummy("early", &none()).unwrap();
+    op.set_controller(early, Some(bridge)).unwrap();
+    op.isolate_ports(bridge).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let mut op = host.after(Phase::Join, outcome.links.clone());
+    let bridge = op.find_own("b").unwrap();
+    let (late, _) = op.create_veth("late", &none()).unwrap();
+    op.set_controller(late, Some(bridge)).unwrap();
+    op.set_bridge_port(late, &options(&[("hairpin", "on")])).unwrap();
+    assert_eq!(code(op.isolate_ports(bridge)), ErrorCode::InvalidState);
+    host.apply(&op.finish());
+    let isolated: Vec<_> = host
+        .dump()
+        .links
+        .iter()
+        .filter_map(|l| l.bridge_port)
+        .map(|p| (p.isolated, p.hairpin))
+        .collect();
+    assert_eq!(isolated, [(Some(true), Some(false)), (Some(true), Some(true))]);
+}
+
+#[test]
+fn a_bridge_port_has_to_be_one() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let (veth, peer) = op.create_veth("v", &none()).unwrap();
+    assert_eq!(
+        code(op.set_bridge_port(veth, &options(&[("learning", "off")]))),
+        ErrorCode::InvalidState
+    );
+    assert_eq!(code(op.set_controller(veth, Some(peer))), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(op.set_controller(bridge, Some(bridge))),
+        ErrorCode::InvalidArgument
+    );
+    op.set_controller(veth, Some(bridge)).unwrap();
+    assert_eq!(
+        code(op.finish_interface(veth, &interface())),
+        ErrorCode::InvalidArgument,
+        "a port does not leave for the sandbox"
+    );
+    op.set_controller(veth, None).unwrap();
+    assert_eq!(
+        code(op.set_bridge_port(veth, &options(&[("learning", "off")]))),
+        ErrorCode::InvalidState
+    );
+}
+
+#[test]
+fn taking_back_what_this_plan_added_leaves_no_step() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let mac = "02:00:00:00:00:09".parse().unwrap();
+    let (vxlan, _) = (op.create_vxlan("x", 7, None, &none()).unwrap(), ());
+    let entry = ForwardingEntry {
+        mac: None,
+        destination: Some(ip("192.0.2.9")),
+        vni: None,
+        vlan: None,
+    };
+    op.add_address(vxlan, net("10.1.0.1/24")).unwrap();
+    op.add_neighbour(vxlan, ip("10.1.0.9"), mac).unwrap();
+    op.add_proxy_neighbour(vxlan, ip("10.1.0.8")).unwrap();
+    op.add_forwarding_entry(vxlan, entry.clone()).unwrap();
+    op.add_route(net("10.1.0.9/32"), None, &none(), Some(vxlan)).unwrap();
+    op.add_rule(Family::Ipv4, &options(&[("priority", "100"), ("table", "7")]))
+        .unwrap();
+
+    op.remove_address(vxlan, net("10.1.0.1/24")).unwrap();
+    op.remove_neighbour(vxlan, ip("10.1.0.9")).unwrap();
+    op.remove_proxy_neighbour(vxlan, ip("10.1.0.8")).unwrap();
+    op.remove_forwarding_entry(vxlan, entry.clone()).unwrap();
+    op.remove_route(net("10.1.0.9/32"), None, &none(), Some(vxlan)).unwrap();
+    op.remove_rule(Family::Ipv4, &options(&[("priority", "100"), ("table", "7")]))
+        .unwrap();
+    assert_eq!(code(op.remove_address(vxlan, net("10.1.0.1/24"))), ErrorCode::NotFound);
+    assert_eq!(code(op.remove_forwarding_entry(vxlan, entry)), ErrorCode::NotFound);
+
+    let plan = op.finish().plan;
+    assert_eq!((plan.makes.len(), plan.removals.len()), (1, 0), "only the link is left");
+}
+
+#[test]
+fn taking_back_what_an_earlier_operation_added_is_a_removal_but_never_of_what_is_the_hosts() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    op.add_address(bridge, net("10.1.0.1/24")).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let mut op = host.after(Phase::Join, outcome.links);
+    let (bridge, uplink) = (op.find_own("b").unwrap(), op.find_link("up0").unwrap());
+    op.remove_address(bridge, net("10.1.0.1/24")).unwrap();
+    assert_eq!(
+        code(op.remove_address(uplink, net("192.0.2.7/24"))),
+        ErrorCode::NotFound
+    );
+    op.delete_link(bridge).unwrap();
+    assert_eq!(code(op.link_name(bridge)), ErrorCode::InvalidArgument);
+    let removals = op.finish().plan.removals;
+    assert!(
+        matches!(removals[..], [Removal::Address { .. }, Removal::Link { .. }]),
+        "{removals:?}"
+    );
+}
+
+#[test]
+fn deleting_a_planned_link_takes_all_that_was_recorded_on_it() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let (veth, peer) = op.create_veth("v", &none()).unwrap();
+    op.set_controller(veth, Some(bridge)).unwrap();
+    op.set_up(veth, true).unwrap();
+    op.add_address(peer, net("10.1.0.1/24")).unwrap();
+    op.add_route(net("10.1.0.9/32"), None, &none(), Some(peer)).unwrap();
+    op.masquerade(net("10.1.0.0/24"), veth).unwrap();
+    op.delete_link(peer).unwrap();
+    assert_eq!(code(op.link_name(veth)), ErrorCode::InvalidArgument, "both ends go");
+    let uplink = op.find_link("up0").unwrap();
+    let vlan = op.create_vlan("vlan", uplink, 5, &none()).unwrap();
+    op.create_macvlan("m", vlan, MacvlanMode::Bridge, &none()).unwrap();
+    assert_eq!(code(op.delete_link(vlan)), ErrorCode::InUse);
+    assert_eq!(op.finish().plan.makes.len(), 3);
+}
+
+#[test]
+fn publishing_needs_an_endpoint_with_such_an_address_and_a_free_port() {
+    let host = Host::new();
+    assert_eq!(
+        code(host.begin(Phase::CreateNetwork).publish(publish(80))),
+        ErrorCode::InvalidState
+    );
+    let mut op = host.begin(Phase::Join);
+    assert_eq!(op.publish(publish(8080)).unwrap(), 8080);
+    assert_eq!(code(op.publish(publish(8080))), ErrorCode::AlreadyExists);
+    assert!(op.publish(publish(0)).unwrap() > 49_152);
+    assert_eq!(
+        op.publish(PortMapping {
+            host_address: ip("::"),
+            ..publish(8080)
+        })
+        .unwrap(),
+        8080
+    );
+    assert_eq!(
+        code(op.publish(PortMapping { count: 0, ..publish(1) })),
+        ErrorCode::InvalidArgument
+    );
+    let outcome = op.finish();
+    let target = |make: &Make| {
+        if let Make::Firewall(FirewallRule::Publish { target, .. }) = make {
+            Some(*target)
+        } else {
+            None
+        }
+    };
+    let targets: Vec<_> = outcome.plan.makes.iter().filter_map(target).collect();
+    assert_eq!(targets, [ip("10.1.0.2"), ip("10.1.0.2"), ip("fd00::2")]);
+    assert_eq!(outcome.ports.len(), 3);
+
+    let mut other = host.context(Phase::Join, Grants::everything());
+    let endpoint = host.endpoint.as_ref().clone();
+    other.endpoint = Some(std::sync::Arc::new(jackfield_model::EndpointSpec {
+        id: jackfield_model::EndpointId::random(),
+        ..endpoint
+    }));
+    assert_eq!(
+        code(Operation::new(other.clone()).publish(publish(8080))),
+        ErrorCode::AlreadyExists
+    );
+    drop(outcome);
+    assert!(
+        Operation::new(other).publish(publish(8080)).is_ok(),
+        "a discarded outcome frees its ports"
+    );
+}
+
+#[test]
+fn an_internal_network_is_cut_off_also_when_the_driver_forgets() {
+    let host = Host::new().internal();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let port = op.create_dummy("port", &none()).unwrap();
+    op.set_controller(port, Some(bridge)).unwrap();
+    let name = op.link_name(bridge).unwrap();
+    let rules: Vec<_> = op
+        .finish()
+        .plan
+        .makes
+        .into_iter()
+        .filter_map(|m| if let Make::Firewall(r) = m { Some(r) } else { None })
+        .collect();
+    let inside = |subnet| FirewallRule::Inside { subnet: net(subnet) };
+    assert_eq!(
+        rules,
+        [
+            FirewallRule::Internal { link: name },
+            inside("10.1.0.0/24"),
+            inside("fd00::/64")
+        ]
+    );
+
+    let mut op = host.begin(Phase::Join);
+    let (veth, peer) = op.create_veth("v", &none()).unwrap();
+    let name = op.link_name(veth).unwrap();
+    op.make_internal(veth).unwrap();
+    op.finish_interface(peer, &interface()).unwrap();
+    let rules: Vec<_> = op
+        .finish()
+        .plan
+        .makes
+        .into_iter()
+        .filter_map(|m| if let Make::Firewall(r) = m { Some(r) } else { None })
+        .collect();
+    assert_eq!(
+        rules,
+        [FirewallRule::Internal { link: name }],
+        "once, and not for what is in the sandbox"
+    );
+}
+
+#[test]
+fn either_end_of_a_pair_may_become_the_interface_and_is_made_in_the_sandbox() {
+    for returned in ["v", "v-peer"] {
+        let host = Host::new();
+        let before = host.dump();
+        let mut op = host.begin(Phase::Join);
+        op.create_veth("v", &none()).unwrap();
+        let link = op.find_own(returned).unwrap();
+        op.set_mtu(link, 1400).unwrap();
+        op.add_neighbour(link, ip("10.1.0.1"), "02:00:00:00:00:01".parse().unwrap())
+            .unwrap();
+        op.finish_interface(link, &interface()).unwrap();
+        assert_eq!(
+            code(op.finish_interface(link, &interface())),
+            ErrorCode::InvalidState,
+            "once"
+        );
+        assert_eq!(code(op.link_statistics(link)), ErrorCode::InvalidState);
+        let outcome = op.finish();
+        assert!(
+            matches!(&outcome.plan.makes[0], Make::Link(new) if new.at.place == Place::Realm
+            && matches!(&new.kind, LinkKind::Veth { peer } if peer.at.place == Place::Sandbox && peer.name.as_str() == "eth0"))
+        );
+        let id = host.apply(&outcome);
+        let sandbox = host.sandbox_dump();
+        let eth0 = sandbox.links.iter().find(|l| l.name.as_str() == "eth0").unwrap();
+        assert_eq!((eth0.mtu, eth0.up, eth0.address_generation), (1400, true, false));
+        assert_eq!(eth0.mac, Some("02:00:00:00:00:07".parse().unwrap()));
+        assert_eq!(sandbox.neighbours.len(), 1, "steps on the link went along");
+        let defaults: Vec<_> = sandbox
+            .routes
+            .iter()
+            .filter(|r| r.route.destination.prefix() == 0)
+            .filter_map(|r| r.route.gateway)
+            .collect();
+        assert_eq!(defaults, [ip("10.1.0.1"), ip("fd00::1")]);
+        let own: Vec<_> = outcome.links.iter().map(|l| (l.label.as_str(), l.at.place)).collect();
+        assert!(own.contains(&(returned, Place::Sandbox)), "{own:?}");
+        host.realm.release(&id, Vec::new()).unwrap();
+        host.realm.quiesce();
+        assert!(host.dump() == before, "nothing is left in the realm");
+        let left: Vec<_> = host
+            .sandbox_dump()
+            .links
+            .into_iter()
+            .map(|link| link.name.to_string())
+            .collect();
+        assert_eq!(left, ["lo"]);
+    }
+}
+
+#[test]
+fn a_macvlan_is_made_in_the_sandbox_on_a_parent_of_the_realm() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let uplink = op.find_link("up0").unwrap();
+    let link = op.create_macvlan("m", uplink, MacvlanMode::Bridge, &none()).unwrap();
+    op.finish_interface(link, &interface()).unwrap();
+    host.apply(&op.finish());
+    let eth0 = host
+        .sandbox_dump()
+        .links
+        .into_iter()
+        .find(|l| l.name.as_str() == "eth0")
+        .unwrap();
+    assert_eq!(
+        (eth0.kind.as_str(), eth0.parent.map(|p| p.get())),
+        ("macvlan", Some(UPLINK))
+    );
+}
+
+#[test]
+fn a_foreign_sandbox_gets_only_the_mac_since_the_runtime_does_the_rest() {
+    let host = Host::new();
+    let context = Context {
+        foreign_sandbox: true,
+        ..host.context(Phase::Join, Grants::everything())
+    };
+    let mut op = Operation::new(context);
+    let (_, peer) = op.create_veth("v", &none()).unwrap();
+    let name = op.link_name(peer).unwrap();
+    op.finish_interface(peer, &interface()).unwrap();
+    let plan = op.finish().plan;
+    let [Make::Link(new)] = &plan.makes[..] else {
+        panic!("more than the pair: {plan:?}")
+    };
+    let LinkKind::Veth { peer } = &new.kind else {
+        panic!("no pair")
+    };
+    assert_eq!(
+        (peer.at.place, &peer.name, peer.mac),
+        (Place::Realm, &name, interface().mac)
+    );
+}
+
+#[test]
+fn what_create_endpoint_put_off_is_applied_with_each_join_on_fresh_indexes() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateEndpoint);
+    let (link, peer) = op.create_veth("v", &none()).unwrap();
+    op.set_up(link, true).unwrap();
+    op.add_route(net("10.1.0.2/32"), None, &none(), Some(link)).unwrap();
+    let _ = peer;
+    let endpoint = op.finish();
+    assert!(endpoint.links.iter().all(|l| l.planned));
+    let mut indexes = Vec::new();
+    for _ in 0..2 {
+        let mut join = Operation::new(Context {
+            own_links: endpoint.links.clone(),
+            deferred: Some(std::sync::Arc::new(endpoint.plan.clone())),
+            ..host.context(Phase::Join, Grants::everything())
+        });
+        let peer = join.find_own("v-peer").unwrap();
+        assert_eq!(join.link_up(peer).unwrap(), None, "still planned");
+        join.finish_interface(peer, &interface()).unwrap();
+        let outcome = join.finish();
+        assert!(outcome.links.iter().all(|l| !l.planned));
+        indexes.extend(outcome.plan.new_links().map(|at| at.index));
+        let id = host.apply(&outcome);
+        let link = outcome.links.iter().find(|l| l.label == "v").unwrap();
+        assert!(
+            host.dump().routes.iter().any(|r| r.route.link == Some(link.at.index)),
+            "the route followed its link"
+        );
+        assert!(host.sandbox_dump().links.iter().any(|l| l.name.as_str() == "eth0"));
+        host.realm.release(&id, Vec::new()).unwrap();
+        host.realm.quiesce();
+    }
+    indexes.extend(endpoint.plan.new_links().map(|at| at.index));
+    let count = indexes.len();
+    indexes.sort_unstable();
+    indexes.dedup();
+    assert_eq!(indexes.len(), count, "no index comes twice");
+}
+
+#[test]
+fn gateways_outside_of_the_subnet_need_a_connected_route() {
+    let host = Host::new();
+    let route = |destination: &str, next_hop| StaticRoute {
+        destination: net(destination),
+        next_hop,
+        attributes: none(),
+    };
+    let finish = |change: &dyn Fn(&mut SandboxInterface)| {
+        let mut op = host.begin(Phase::Join);
+        let (_, peer) = op.create_veth("v", &none()).unwrap();
+        let mut interface = interface();
+        change(&mut interface);
+        op.finish_interface(peer, &interface).map(|()| op.finish().plan)
+    };
+    assert_eq!(
+        code(finish(&|i| i.gateways = vec![ip("169.254.1.1")])),
+        ErrorCode::InvalidArgument
+    );
+    assert_eq!(
+        code(finish(&|i| i.gateways = vec![ip("10.1.0.2")])),
+        ErrorCode::InvalidArgument,
+        "its own address"
+    );
+    assert_eq!(
+        code(finish(&|i| i.routes = vec![route("10.9.0.1/24", NextHop::Connected)])),
+        ErrorCode::InvalidArgument
+    );
+    let plan = finish(&|i| {
+        i.routes = vec![
+            route("10.9.0.0/24", NextHop::Gateway(ip("169.254.1.1"))),
+            route("169.254.1.1/32", NextHop::Connected),
+        ];
+        i.gateways = vec![ip("169.254.1.1"), ip("fe80::1")];
+    })
+    .unwrap();
+    let routes: Vec<_> = plan
+        .makes
+        .iter()
+        .filter_map(|m| {
+            if let Make::Route {
+                route,
+                place: Place::Sandbox,
+            } = m
+            {
+                Some((route.destination, route.onlink))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            (net("169.254.1.1/32"), false),
+            (net("0.0.0.0/0"), true),
+            (net("::/0"), true),
+            (net("10.9.0.0/24"), true)
+        ],
+        "connected first, then the gateways, then the rest"
+    );
+    host.apply_plan(&plan);
+}
+
+#[test]
+fn only_a_link_of_the_endpoints_own_becomes_the_interface() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    op.create_dummy("network", &none()).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let mut op = host.after(Phase::Join, outcome.links);
+    let (networks, uplink) = (op.find_own("network").unwrap(), op.find_link("up0").unwrap());
+    let (masked, _) = op.create_veth("masked", &none()).unwrap();
+    op.masquerade(net("10.1.0.0/24"), masked).unwrap();
+    let (parent, _) = op.create_veth("parent", &none()).unwrap();
+    op.create_vlan("vlan", parent, 7, &none()).unwrap();
+    for (what, link, expected) in [
+        ("the network's", networks, ErrorCode::InvalidArgument),
+        ("the host's", uplink, ErrorCode::InvalidArgument),
+        ("one that a rule names", masked, ErrorCode::InvalidArgument),
+        ("a parent", parent, ErrorCode::InUse),
+    ] {
+        assert_eq!(code(op.finish_interface(link, &interface())), expected, "{what}");
+    }
+    let mut op = host.begin(Phase::Program);
+    let dummy = op.create_dummy("d", &none()).unwrap();
+    assert_eq!(code(op.finish_interface(dummy, &interface())), ErrorCode::InvalidState);
+}
+
+#[test]
+fn sysctls_that_this_kernel_lacks_are_unsupported_before_anything_is_done() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    assert_eq!(
+        code(op.set_sysctl(bridge, Family::Ipv4, SysctlTable::Conf, "no_such_key", "1")),
+        ErrorCode::Unsupported
+    );
+    op.set_sysctl(bridge, Family::Ipv4, SysctlTable::Conf, "forwarding", "1")
+        .unwrap();
+    op.set_sysctl(bridge, Family::Ipv4, SysctlTable::Conf, "forwarding", "0")
+        .unwrap();
+    let values: Vec<_> = op
+        .finish()
+        .plan
+        .makes
+        .into_iter()
+        .filter_map(|m| {
+            if let Make::Sysctl { value, was, .. } = m {
+                Some((value, was))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(values, [("0".to_owned(), None)]);
+}
