@@ -11,5 +11,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod cli;
 pub mod client;
+mod drivers;
+mod events;
+mod paths;
+mod serve;
 pub mod wire;

@@ -13,7 +13,7 @@ pub mod read;
 mod sandbox;
 mod text;
 
-pub use driver::Driver;
+pub use driver::{Calls, Component, Driver};
 pub use endpoint::{Connect, CreateEndpoint, Disconnect, Endpoint, Join};
 pub use event::Event;
 pub use info::Info;

@@ -249,13 +249,15 @@ mod tests {
     use super::*;
     use crate::wire::{Connect, CreateNetwork, CreateSandbox};
 
+    type Refusal = fn(&str) -> String;
+
     fn refusal<T: DeserializeOwned + fmt::Debug>(body: &str) -> String {
         json::<T>(body.as_bytes()).unwrap_err().message
     }
 
     #[test]
     fn a_refusal_names_the_field_and_what_it_takes() {
-        let table: &[(fn(&str) -> String, &str, &str)] = &[
+        let table: &[(Refusal, &str, &str)] = &[
             (
                 refusal::<CreateNetwork>,
                 "",

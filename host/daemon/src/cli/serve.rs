@@ -1,0 +1,98 @@
+//! `jackfield serve`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use jackfield_model::{IpNetwork, parse_subnet};
+
+use super::{Failure, Outcome};
+use crate::{
+    paths::{Places, socket_in},
+    serve,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Folder for what lasts until the next boot [default: /run/jackfield for root]
+    #[arg(long, value_name = "PATH")]
+    run_dir: Option<PathBuf>,
+    /// Folder for what lasts [default: /var/lib/jackfield for root]
+    #[arg(long, value_name = "PATH")]
+    state_dir: Option<PathBuf>,
+    /// What drivers may do, a TOML file [default: /etc/jackfield/grants.toml for root]
+    #[arg(long, value_name = "FILE")]
+    grants: Option<PathBuf>,
+    /// Subnets for networks that ask for none, as 10.64.0.0/10:24; once for each pool [default: 172.16.0.0/12:20,
+    /// 192.168.0.0/16:24 and a ULA prefix of this machine]
+    #[arg(long = "default-pool", value_name = "CIDR:LENGTH", value_parser = pool)]
+    default_pools: Vec<(IpNetwork, u8)>,
+}
+
+impl Arguments {
+    pub fn run(self, socket: Option<PathBuf>) -> Outcome {
+        let Places {
+            run_dir,
+            state_dir,
+            grants,
+        } = Places::of_this_user();
+        let run_dir = absolute(self.run_dir.unwrap_or(run_dir))?;
+        let options = serve::Options {
+            socket: absolute(socket.unwrap_or_else(|| socket_in(&run_dir)))?,
+            run_dir,
+            state_dir: absolute(self.state_dir.unwrap_or(state_dir))?,
+            grants: absolute(self.grants.unwrap_or(grants))?,
+            default_pools: if self.default_pools.is_empty() {
+                serve::default_pools()
+            } else {
+                self.default_pools
+            },
+        };
+        serve::run(options)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The child that compiles one component.
+pub(super) fn compile_component() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(&path).map_err(|e| Failure::system("cannot resolve a path", e))
+}
+
+fn pool(text: &str) -> Result<(IpNetwork, u8), String> {
+    let expected = || "expected a subnet and the prefix length of its parts, as 10.64.0.0/10:24".to_owned();
+    let (subnet, length) = text.rsplit_once(':').ok_or_else(expected)?;
+    let subnet = parse_subnet(subnet).map_err(|e| e.message)?;
+    let length: u8 = length.parse().map_err(|_| expected())?;
+    let longest = if subnet.is_ipv4() { 30 } else { 126 };
+    if !(subnet.prefix()..=longest).contains(&length) {
+        return Err(format!(
+            "the parts of {subnet} have a prefix length from {} to {longest}, not {length}",
+            subnet.prefix()
+        ));
+    }
+    Ok((subnet, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_pool_is_a_subnet_and_the_length_of_its_parts() {
+        assert_eq!(pool("10.64.0.0/10:24").unwrap().1, 24);
+        assert_eq!(pool("fd00::/48:64").unwrap().0, "fd00::/48".parse().unwrap());
+        for bad in [
+            "10.64.0.0/10",
+            "10.64.0.0/10:9",
+            "10.64.0.0/10:31",
+            "10.64.0.1/10:24",
+            "x:24",
+            "10.64.0.0/10:x",
+        ] {
+            assert!(pool(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The host process: opens the controller, serves the API on a unix socket, and stops when it is told to.
+//!
+//! ```text
+//!   check that nobody serves there -> open controller and drivers -> listen ("serving on") -> SIGTERM or SIGINT
+//!      -> no new connections, event streams end -> calls in flight end -> the socket goes -> exit
+//! ```
+//! Stopping takes nothing down: what was made stays, and the next start finds it by the journal.
+
+mod caller;
+mod connections;
+mod links;
+mod outside;
+mod pools;
+mod socket;
+mod stop;
+mod wiring;
+
+pub(crate) use pools::default_pools;
+#[cfg(test)]
+pub(crate) use stop::Word;
+#[cfg(test)]
+pub(crate) use wiring::{Parts, assemble};
+
+use std::{io, path::PathBuf, time::Duration};
+
+use jackfield_model::{Error, IpNetwork, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::api;
+
+/// How long a call in flight may hold up the end of the process after its connection was given up.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// Where the host serves and keeps things.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub socket: PathBuf,
+    pub run_dir: PathBuf,
+    pub state_dir: PathBuf,
+    pub grants: PathBuf,
+    pub default_pools: Vec<(IpNetwork, u8)>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn run(options: Options) -> Result<()> {
+    log();
+    let failed = |cause| Error::internal("the host cannot start its threads").caused_by(cause);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let result = runtime.block_on(serve(options));
+    runtime.shutdown_timeout(LAST_CALLS);
+    result
+}
+
+/// To standard error, `info` and above; JACKFIELD_LOG chooses otherwise, as in `JACKFIELD_LOG=jackfield=debug`.
+fn log() {
+    let filter = EnvFilter::try_from_env("JACKFIELD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let format = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    format
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_target(false)
+        .init();
+}
+
+async fn serve(options: Options) -> Result<()> {
+    socket::refuse_living(&options.socket)?;
+    let host = wiring::open(&options)?;
+    let stop = stop::on_signals(host.events.clone())?;
+    let listener = socket::listen(&options.socket)?;
+    tokio::spawn(links::watch(host.controller.clone()));
+    tracing::info!("serving on {}", options.socket.display());
+    connections::serve(listener.accepts, api::router(host), stop).await;
+    listener.guard.remove();
+    tracing::info!("stopped; networks and sandboxes stay as they are");
+    Ok(())
+}
+
+/// Serves at that path until the test says so.
+#[cfg(test)]
+pub(crate) fn serve_for_test(path: &std::path::Path, router: axum::Router) -> (Word, tokio::task::JoinHandle<()>) {
+    let (word, stop) = Word::new();
+    let socket::Listener { accepts, guard } = socket::listen(path).unwrap();
+    let served = tokio::spawn(async move {
+        connections::serve(accepts, router, stop).await;
+        guard.remove();
+    });
+    (word, served)
+}

@@ -1,0 +1,110 @@
+//! Puts the host together: controller and registry over the kernel.
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use jackfield_controller::{Controller, builtin::BuiltIns, request::Config};
+use jackfield_driver::Drivers;
+use jackfield_kernel::{Kernel, Linux, Namespace, NamespaceSource};
+use jackfield_model::{Error, ErrorCode, Result};
+use jackfield_wasm::{CompileSettings, Engine, Registry, Settings};
+
+use super::{Options, outside::Operator};
+use crate::{
+    api::{About, Host},
+    drivers::{DriverAdmin, Starting},
+    events::Events,
+};
+
+/// What a host is made of.
+pub(crate) struct Parts {
+    pub config: Config,
+    pub kernel: Arc<dyn Kernel>,
+    /// The namespace that serves as host.
+    pub own: Namespace,
+}
+
+/// The host of this machine: the real kernel, this process's namespace, and components.
+pub(super) fn open(options: &Options) -> Result<Host> {
+    make_folder(&options.run_dir, 0o755)?;
+    make_folder(&options.state_dir, 0o700)?;
+    let kernel = Linux::new()?;
+    let own = kernel.open_namespace(&NamespaceSource::Own)?;
+    let config = Config {
+        run_dir: options.run_dir.clone(),
+        state_dir: options.state_dir.clone(),
+        default_pools: options.default_pools.clone(),
+    };
+    assemble(
+        Parts {
+            config,
+            kernel: Arc::new(kernel),
+            own,
+        },
+        |controller| registry(options, controller),
+    )
+}
+
+/// Opens the controller over these parts, then the drivers over the controller.
+pub(crate) fn assemble(
+    parts: Parts,
+    drivers: impl FnOnce(&Controller) -> Result<Arc<dyn DriverAdmin>>,
+) -> Result<Host> {
+    let Parts { config, kernel, own } = parts;
+    let about = About {
+        started: now(),
+        run_dir: config.run_dir.clone(),
+        state_dir: config.state_dir.clone(),
+    };
+    let (events, starting) = (Events::new(), Arc::new(Starting::default()));
+    let sink = events.clone();
+    let publish = Arc::new(move |event: jackfield_controller::request::Event| sink.publish(event.into()));
+    let controller = Controller::open(config, kernel, own, starting.clone(), publish)?;
+    let drivers = drivers(&controller)?;
+    starting.started(drivers.clone());
+    Ok(Host {
+        controller,
+        drivers,
+        events,
+        about: Arc::new(about),
+    })
+}
+
+fn registry(options: &Options, controller: &Controller) -> Result<Arc<dyn DriverAdmin>> {
+    let settings = Settings {
+        state: options.state_dir.join("drivers"),
+        cache: options.state_dir.join("cache"),
+        compile: CompileSettings::this_program(["compile-component"]),
+    };
+    let operator = Operator::new(options.grants.clone(), controller.clone());
+    let registry = Registry::open(&Engine::new()?, settings, Arc::new(operator))?;
+    let built_in = BuiltIns::new();
+    let drivers = built_in.names().into_iter().filter_map(|name| built_in.find(&name));
+    Ok(Arc::new(drivers.fold(registry, Registry::with_builtin)))
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|cause| {
+            Error::new(
+                ErrorCode::Unavailable,
+                format!("the folder {} cannot be made", path.display()),
+            )
+            .caused_by(cause)
+        })
+}
+
+/// Seconds since 1970; zero on a machine whose clock is before that.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
