@@ -227,15 +227,25 @@ impl State {
 
     /// The MTU asked for, where the kind takes it, or the kind's own.
     fn initial_mtu(&self, nature: &Nature, wanted: Option<u32>) -> Answer<u32> {
-        let parent = nature.parent().and_then(|spot| self.link_at(spot)).map(|link| link.mtu);
-        let Some(wanted) = wanted else {
-            return Ok(default_mtu(nature, parent));
-        };
-        match (nature, parent) {
-            (Nature::Macvlan { .. }, Some(limit)) if wanted > limit => Err(Errno::EINVAL),
-            (Nature::Vlan { .. }, Some(limit)) if wanted > limit => Err(Errno::ERANGE),
-            _ => Ok(wanted),
+        let room = self.room(nature);
+        match (nature, room, wanted) {
+            (_, _, None) => Ok(room.unwrap_or(1500)),
+            (Nature::Macvlan { .. }, Some(most), Some(wanted)) if wanted > most => Err(Errno::EINVAL),
+            (Nature::Vlan { .. }, Some(most), Some(wanted)) if wanted > most => Err(Errno::ERANGE),
+            (Nature::Vxlan { .. }, Some(most), Some(wanted)) => Ok(wanted.min(most)),
+            (_, _, Some(wanted)) => Ok(wanted),
         }
+    }
+
+    /// What a parent leaves room for: its own MTU, less the headers of a tunnel (drivers/net/vxlan: Ethernet, VXLAN, UDP and IP).
+    pub(super) fn room(&self, nature: &Nature) -> Option<u32> {
+        let headers = match nature {
+            Nature::Vxlan { over_ipv6: true, .. } => 70,
+            Nature::Vxlan { .. } => 50,
+            _ => 0,
+        };
+        let parent = nature.parent().and_then(|spot| self.link_at(spot))?;
+        Some(parent.mtu.saturating_sub(headers).max(MIN_MTU))
     }
 }
 
@@ -288,14 +298,5 @@ pub(super) fn check_mtu(nature: &Nature, mtu: u32) -> Answer {
     match nature.max_mtu() {
         Some(max) if !(MIN_MTU..=max).contains(&mtu) => Err(Errno::EINVAL),
         _ => Ok(()),
-    }
-}
-
-/// A child has its parent's; a VXLAN leaves room for its headers only where it knows its parent (drivers/net/vxlan: 50 bytes over IPv4).
-fn default_mtu(nature: &Nature, parent: Option<u32>) -> u32 {
-    match (nature, parent) {
-        (Nature::Vxlan { .. }, Some(mtu)) => mtu.saturating_sub(50),
-        (_, Some(mtu)) => mtu,
-        _ => 1500,
     }
 }

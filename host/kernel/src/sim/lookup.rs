@@ -13,7 +13,7 @@ use super::{
     space::Space,
 };
 use crate::{
-    Ifindex, RouteLookup,
+    Ifindex, LinkQuery, RouteLookup,
     plan::{RouteKind, Rule},
 };
 
@@ -40,7 +40,7 @@ impl Space {
         {
             return self.local_way(destination);
         }
-        let entry = self.routed(destination, None, &|_| true)?;
+        let entry = self.routed(destination, None, true, &|_| true)?;
         if entry.route.kind != RouteKind::Unicast {
             return None;
         }
@@ -73,7 +73,10 @@ impl Space {
     /// An address of the link: one of the next hop's subnet, or else its first; of any link, where it has none.
     fn source_for(&self, entry: &Entry, destination: IpAddr) -> Option<IpAddr> {
         let (link, hop) = (entry.link()?, entry.route.gateway.unwrap_or(destination));
-        let of_link = || self.addresses_of(link, destination.is_ipv4()).filter(|a| !a.secondary);
+        let of_link = || {
+            self.addresses_of(link, destination.is_ipv4())
+                .filter(|a| !a.secondary && !a.host)
+        };
         let near = of_link().find(|a| a.address.contains(hop));
         let any = || {
             self.addresses
@@ -83,12 +86,21 @@ impl Space {
         near.or_else(|| of_link().next()).or_else(any).map(|a| a.address.ip())
     }
 
-    /// The route of the first table that has one, in the order of the rules.
-    fn routed(&self, to: IpAddr, link: Option<Ifindex>, fits: &dyn Fn(&Entry) -> bool) -> Option<&Entry> {
+    /// The route of the first table that has one, in the order of the rules. What this host sends itself comes in by the loopback.
+    fn routed(&self, to: IpAddr, link: Option<Ifindex>, sent: bool, fits: &dyn Fn(&Entry) -> bool) -> Option<&Entry> {
         let rules = self.rules.iter().map(|info| &info.rule);
         rules
-            .filter(|rule| applies(rule, to))
-            .find_map(|rule| self.routed_by(rule.table, to, link, fits))
+            .filter(|r| applies(r, to) && self.comes_in(r, sent))
+            .find_map(|r| self.routed_by(r.table, to, link, fits))
+    }
+
+    /// Whether a rule for one incoming link is asked; IPv6 looks for a gateway as if nothing came in at all.
+    fn comes_in(&self, rule: &Rule, sent: bool) -> bool {
+        let by_loopback = |name| {
+            self.find(LinkQuery::Name(name))
+                .is_some_and(|(_, link)| link.is_loopback())
+        };
+        rule.iif.as_ref().is_none_or(|name| sent && by_loopback(name))
     }
 
     /// The most specific route of a table, and of those the one with the lowest metric.
@@ -120,7 +132,7 @@ impl Space {
         if let Some((found, _)) = self.own(gateway, link) {
             return Ok(found);
         }
-        self.routed(gateway, link, &near)
+        self.routed(gateway, link, true, &near)
             .and_then(Entry::link)
             .map(Found::Link)
             .ok_or(Errno::ENETUNREACH)
@@ -168,7 +180,7 @@ impl Space {
         let loops = |e: &Entry| e.link().and_then(|l| self.links.get(&l)).is_some_and(Link::is_loopback);
         let near = |e: &&Entry| e.route.gateway.is_none() && e.route.kind == RouteKind::Unicast && !loops(e);
         let by_table = self.routed_by(table, gateway, link, &|_| true).filter(near);
-        let by_rules = || self.routed(gateway, link, &|_| true).filter(near);
+        let by_rules = || self.routed(gateway, link, false, &|_| true).filter(near);
         by_table
             .or_else(by_rules)
             .and_then(Entry::link)
@@ -191,11 +203,10 @@ impl Space {
 /// Whether a rule is asked about a packet of this host whose source is not known yet.
 fn applies(rule: &Rule, to: IpAddr) -> bool {
     let unmarked = rule.fwmark.is_none_or(|mark| mark == 0);
-    let unbound = rule.iif.is_none() && rule.oif.is_none();
     rule.family == Family::of(to)
         && rule.table != LOCAL
         && rule.from.is_none()
         && rule.to.is_none_or(|network| network.contains(to))
         && unmarked
-        && unbound
+        && rule.oif.is_none()
 }

@@ -94,18 +94,10 @@ impl State {
     pub(super) fn set_mtu(&mut self, spot: Spot, mtu: u32) -> Answer {
         let link = self.link_at(spot).ok_or(Errno::ENODEV)?;
         check_mtu(&link.nature, mtu)?;
-        if let Some(limit) = link
-            .nature
-            .parent()
-            .and_then(|p| self.link_at(p))
-            .map(|p| p.mtu)
-            .filter(|limit| mtu > *limit)
-        {
-            return match link.nature {
-                Nature::Vlan { .. } => Err(Errno::ERANGE),
-                Nature::Macvlan { .. } => Err(Errno::EINVAL),
-                _ => self.change_mtu(spot, mtu.min(limit)),
-            };
+        match (&link.nature, self.room(&link.nature)) {
+            (Nature::Vlan { .. }, Some(most)) if mtu > most => return Err(Errno::ERANGE),
+            (Nature::Macvlan { .. } | Nature::Vxlan { .. }, Some(most)) if mtu > most => return Err(Errno::EINVAL),
+            _ => {}
         }
         if let Some(link) = self.link_at_mut(spot) {
             link.mtu_fixed |= link.is_bridge();
@@ -217,7 +209,7 @@ impl State {
         if self.ports_of(bridge).len() >= MOST_PORTS {
             return Err(Errno::EXFULL);
         }
-        if self.receives_for(spot, "macvlan") || self.receives_for(spot, "ipvlan") {
+        if self.receives_for(spot, "macvlan") || self.receives_for(spot, "ipvlan") || self.sits_on(spot, bridge) {
             return Err(Errno::EBUSY);
         }
         if let Some(link) = self.link_at_mut(spot) {

@@ -92,4 +92,14 @@ impl State {
         };
         self.spaces.get(&bridge.space).map(ports).unwrap_or_default()
     }
+
+    /// Whether a link is above another, at any distance: on it as its parent, or as a bridge over its ports.
+    pub(super) fn sits_on(&self, upper: Spot, lower: Spot) -> bool {
+        let parent = self.link_at(upper).and_then(|link| link.nature.parent());
+        let ports = self.ports_of(upper).into_iter().map(|index| Spot { index, ..upper });
+        parent
+            .into_iter()
+            .chain(ports)
+            .any(|below| below == lower || self.sits_on(below, lower))
+    }
 }

@@ -28,6 +28,14 @@ fn named_sequences_are_answered_alike() {
 }
 
 #[test]
+fn a_bridge_takes_as_many_ports() {
+    let Some(both) = Both::new() else { return };
+    if let Err(difference) = both.compare(&sequences::too_many_ports(), both::Look::Never) {
+        panic!("{difference}");
+    }
+}
+
+#[test]
 fn random_sequences_are_answered_alike() {
     let Some(both) = Both::new() else { return };
     let compare = |steps: Vec<Step>| both.compare(&steps, both::Look::AtTheEnd).map_err(TestCaseError::fail);

@@ -2,8 +2,10 @@
 
 use jackfield_kernel::{
     LinkAt, Place, Request,
-    plan::{BridgeAttributes, LinkKind, LinkSetting, MacvlanMode, NewLink, Route, RouteKind, VethPeer},
+    plan::{BridgeAttributes, LinkKind, LinkSetting, MacvlanMode, NewLink, Route, RouteKind, Rule, VethPeer},
 };
+
+use jackfield_model::Family;
 
 use crate::universe::{Step, index, mac, the_sandbox};
 
@@ -21,6 +23,9 @@ pub fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("macvlans on one parent", macvlans()),
         ("MTUs that are followed", mtus()),
         ("links that are retired and deleted as a group", groups()),
+        ("gateways that are this host itself", own_gateways()),
+        ("rules for what this host sends", sent_by_host()),
+        ("what outlives the carrier", carrier()),
     ]
 }
 
@@ -262,6 +267,85 @@ fn groups() -> Vec<Step> {
         realm(Request::DeleteGroup { group: 9 }),
     ]);
     steps
+}
+
+fn own_gateways() -> Vec<Step> {
+    let mut steps = populated();
+    let onlink = |gateway: &str, link| Route {
+        onlink: true,
+        ..Route::via("10.9.0.0/24".parse().unwrap(), gateway.parse().unwrap(), index(link))
+    };
+    steps.extend([
+        sandbox(via("10.9.0.0/24", "10.0.0.2", 102)),
+        sandbox(via("10.8.0.0/24", "10.0.0.255", 102)),
+        sandbox(via("fd09::/64", "fd00::2", 102)),
+        sandbox(via("fd09::/64", "fe80::1", 1)),
+        realm(Request::AddRoute(onlink("10.0.0.1", 103))),
+        realm(Request::AddRoute(onlink("10.0.0.9", 103))),
+        realm(via("fd09::/64", "fd00::1", 103)),
+    ]);
+    steps
+}
+
+fn sent_by_host() -> Vec<Step> {
+    let mut steps = populated();
+    let rule = |iif: &str, priority| {
+        let iif = Some(iif.parse().unwrap());
+        Request::AddRule(Rule {
+            family: Family::Ipv4,
+            priority,
+            table: 100,
+            from: None,
+            to: None,
+            iif,
+            oif: None,
+            fwmark: None,
+        })
+    };
+    let default = Route::via("0.0.0.0/0".parse().unwrap(), "10.0.0.9".parse().unwrap(), index(102));
+    steps.extend([
+        sandbox(Request::AddRoute(Route {
+            table: Some(100),
+            ..default
+        })),
+        sandbox(rule("a", 49)),
+        sandbox(rule("lo", 50)),
+        sandbox(rule("lo", 50)),
+    ]);
+    steps
+}
+
+/// The other end of a pair goes down, and up again.
+fn carrier() -> Vec<Step> {
+    let mut steps = populated();
+    steps.extend([
+        sandbox(neighbour(102, "10.0.0.9")),
+        sandbox(Request::AddProxyNeighbour {
+            index: index(102),
+            address: "10.0.0.7".parse().unwrap(),
+        }),
+        sandbox(Request::AddProxyNeighbour {
+            index: index(102),
+            address: "fd00::7".parse().unwrap(),
+        }),
+        realm(set(101, LinkSetting::Up(false))),
+        sandbox(Request::Settle { index: index(102) }),
+        realm(set(101, LinkSetting::Up(true))),
+        sandbox(Request::Settle { index: index(102) }),
+    ]);
+    steps
+}
+
+/// Pairs within the realm, one end of each a port, until the bridge refuses one more (BR_MAX_PORTS).
+pub fn too_many_ports() -> Vec<Step> {
+    let port = |n: u32| {
+        let (number, peer) = (1000 + 2 * n, 1001 + 2 * n);
+        let link = veth(number, &format!("p{n}"), Place::Realm, peer, &format!("q{n}"));
+        realm(create(link, Some(100)))
+    };
+    std::iter::once(realm(bridge(100, "a")))
+        .chain((0..1026).map(port))
+        .collect()
 }
 
 fn realm(request: Request) -> Step {

@@ -1,13 +1,13 @@
 //! The small world that random sequences move in: few names, indexes and addresses, so that they collide.
 
 use jackfield_kernel::{
-    Ifindex, LinkAt, Namespace, NamespaceId, Place, Request,
+    FirewallChange, Ifindex, LinkAt, Namespace, NamespaceId, Place, Request,
     plan::{
-        BridgeAttributes, BridgePortAttributes, ForwardingEntry, LinkKind, LinkSetting, MacvlanMode, NewLink, Route,
-        RouteKind, Rule, SysctlKey, SysctlTable, VethPeer, VxlanAttributes,
+        BridgeAttributes, BridgePortAttributes, FirewallRule, ForwardingEntry, LinkKind, LinkSetting, MacvlanMode,
+        NewLink, Route, RouteKind, Rule, SysctlKey, SysctlTable, VethPeer, VxlanAttributes,
     },
 };
-use jackfield_model::{Family, IpNetwork, LinkName, MacAddr};
+use jackfield_model::{Family, IpNetwork, LinkName, MacAddr, PortMapping, Transport};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 /// A request, and the namespace that it is sent to.
@@ -107,7 +107,7 @@ fn request() -> impl Strategy<Value = Request> {
         8 => set(),
         3 => (link(), any_of(&NAMES)).prop_map(|(index, name)| Request::RenameLink { index, name }),
         1 => (link(), "[a-z]{0,3}").prop_map(|(index, alias)| Request::SetAlias { index, alias }),
-        1 => (link(), 0..3u32).prop_map(|(index, group)| Request::Retire { index, group }),
+        1 => (ordinary_link(), 0..3u32).prop_map(|(index, group)| Request::Retire { index, group }),
         2 => link().prop_map(|index| Request::DeleteLink { index }),
         1 => (0..3u32).prop_map(|group| Request::DeleteGroup { group }),
         1 => link().prop_map(|index| Request::Settle { index }),
@@ -120,11 +120,16 @@ fn request() -> impl Strategy<Value = Request> {
         4 => neighbour(),
         3 => forwarding(),
         2 => sysctl(),
+        3 => vec(firewall(), 1..4).prop_map(Request::Firewall),
     ]
 }
 
 fn link() -> impl Strategy<Value = Ifindex> {
     prop_oneof![1 => Just(1u32), 24 => 100..=106u32].prop_map(index)
+}
+
+fn ordinary_link() -> impl Strategy<Value = Ifindex> {
+    (100..=106u32).prop_map(index)
 }
 
 fn any_of<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
@@ -202,8 +207,12 @@ fn peer() -> impl Strategy<Value = VethPeer> {
     })
 }
 
+/// The loopback only ever comes up: what is left of its subnets when it goes down again, no plan depends on.
 fn set() -> impl Strategy<Value = Request> {
-    (link(), setting()).prop_map(|(index, setting)| Request::SetLink { index, setting })
+    prop_oneof![
+        1 => Just(Request::SetLink { index: index(1), setting: LinkSetting::Up(true) }),
+        24 => (ordinary_link(), setting()).prop_map(|(index, setting)| Request::SetLink { index, setting }),
+    ]
 }
 
 fn setting() -> impl Strategy<Value = LinkSetting> {
@@ -303,13 +312,11 @@ fn rule() -> impl Strategy<Value = Rule> {
 
 /// Not of the loopback, where all IPv4 neighbours are one: no plan has any there.
 fn neighbour() -> impl Strategy<Value = Request> {
-    ((100..=106u32).prop_map(index), any_of(&NEIGHBOURS), any_mac(), 0..4u8).prop_map(|(index, address, mac, what)| {
-        match what {
-            0 => Request::DeleteNeighbour { index, address },
-            1 => Request::AddProxyNeighbour { index, address },
-            2 => Request::DeleteProxyNeighbour { index, address },
-            _ => Request::AddNeighbour { index, address, mac },
-        }
+    (ordinary_link(), any_of(&NEIGHBOURS), any_mac(), 0..4u8).prop_map(|(index, address, mac, what)| match what {
+        0 => Request::DeleteNeighbour { index, address },
+        1 => Request::AddProxyNeighbour { index, address },
+        2 => Request::DeleteProxyNeighbour { index, address },
+        _ => Request::AddNeighbour { index, address, mac },
     })
 }
 
@@ -362,4 +369,44 @@ fn sysctl() -> impl Strategy<Value = Request> {
             value: value.to_owned(),
         }
     })
+}
+
+/// Most transactions begin with the table, as the host's do.
+fn firewall() -> impl Strategy<Value = FirewallChange> {
+    prop_oneof![
+        4 => Just(FirewallChange::EnsureTable),
+        4 => firewall_rule().prop_map(FirewallChange::Add),
+        3 => firewall_rule().prop_map(FirewallChange::Remove),
+        1 => Just(FirewallChange::DropTable),
+    ]
+}
+
+fn firewall_rule() -> impl Strategy<Value = FirewallRule> {
+    let subnet = || any_of::<IpNetwork>(&["10.0.0.0/24", "10.0.1.0/24", "fd00::/64"]);
+    let mapping = (
+        select(&[Transport::Tcp, Transport::Udp][..]),
+        80..83u16,
+        80..83u16,
+        0..3u16,
+    );
+    let addresses = (
+        any_of(&["0.0.0.0", "192.0.2.1", "::"]),
+        any_of(&["10.0.0.2", "10.0.0.3", "fd00::2"]),
+    );
+    let publish = |((transport, container_port, host_port, count), (host_address, target))| FirewallRule::Publish {
+        mapping: PortMapping {
+            transport,
+            container_port,
+            host_address,
+            host_port,
+            count,
+        },
+        target,
+    };
+    prop_oneof![
+        (subnet(), any_of(&NAMES)).prop_map(|(subnet, link)| FirewallRule::Masquerade { subnet, link }),
+        (mapping, addresses).prop_map(publish),
+        any_of(&NAMES).prop_map(|link| FirewallRule::Internal { link }),
+        subnet().prop_map(|subnet| FirewallRule::Inside { subnet }),
+    ]
 }
