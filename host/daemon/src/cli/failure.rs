@@ -70,20 +70,25 @@ impl Failure {
             }
             other => problem_causes(other as &dyn StdError),
         };
-        lines.extend(causes.iter().map(|cause| format!("  because: {cause}")));
+        lines.extend(causes.iter().map(|cause| format!("  because: {}", indented(cause))));
         lines.join("\n") + "\n"
     }
 }
 
+/// A cause of several lines, as a parser's that shows the place, stays one block.
+fn indented(cause: &str) -> String {
+    cause.trim_end().replace('\n', "\n    ")
+}
+
+/// What the sentence has said already is not said again.
 fn place(problem: &Problem) -> Option<String> {
     let parts = [
         ("", &problem.object),
         ("step ", &problem.step),
         ("driver ", &problem.driver),
     ];
-    let known: Vec<_> = parts
-        .iter()
-        .filter_map(|(word, it)| it.as_ref().map(|it| format!("{word}{it}")))
-        .collect();
-    (!known.is_empty()).then(|| format!("  at: {}", known.join(", ")))
+    let known = parts.iter().filter_map(|(word, it)| it.as_ref().map(|it| (word, it)));
+    let new = known.filter(|(_, it)| !problem.detail.contains(it.as_str()));
+    let words: Vec<_> = new.map(|(word, it)| format!("{word}{it}")).collect();
+    (!words.is_empty()).then(|| format!("  at: {}", words.join(", ")))
 }

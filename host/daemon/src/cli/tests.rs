@@ -159,7 +159,7 @@ fn an_event_is_one_line() {
 #[test]
 fn refusals() {
     let simple = Error::not_found("there is no network \"blu\", did you mean \"blue\"?");
-    let driver = Error::new(ErrorCode::Denied, "ptp 0.2.0 may not add that route")
+    let driver = Error::new(ErrorCode::Denied, "that route is not granted")
         .object("network blue")
         .step("join")
         .driver("ptp 0.2.0")
@@ -168,6 +168,9 @@ fn refusals() {
         let problem = Problem::from_error(400, &error);
         insta::assert_snapshot!(name, Failure::from(ClientError::Refused(Box::new(problem))).text());
     }
+    let parser =
+        Error::invalid("the grants file is not valid TOML").caused_by(Error::invalid("line 1\n  |\n1 | a\n  | ^\n"));
+    insta::assert_snapshot!("refusal-with-a-block", Failure::Own(parser).text());
     let source = std::io::Error::from_raw_os_error(2);
     let unreachable = ClientError::Unreachable {
         socket: "/run/jackfield/jackfield.sock".into(),

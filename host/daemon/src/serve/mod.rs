@@ -24,6 +24,7 @@ pub(crate) use wiring::{Parts, assemble};
 use std::{io, path::PathBuf, time::Duration};
 
 use jackfield_model::{Error, IpNetwork, Result};
+use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
 use crate::api;
@@ -68,6 +69,9 @@ fn log() {
 
 async fn serve(options: Options) -> Result<()> {
     socket::refuse_living(&options.socket)?;
+    wiring::make_folders(&options)?;
+    // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
+    umask(Mode::from_bits_truncate(0o077));
     let host = wiring::open(&options)?;
     let stop = stop::on_signals(host.events.clone())?;
     let listener = socket::listen(&options.socket)?;

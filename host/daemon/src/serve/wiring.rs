@@ -31,8 +31,6 @@ pub(crate) struct Parts {
 
 /// The host of this machine: the real kernel, this process's namespace, and components.
 pub(super) fn open(options: &Options) -> Result<Host> {
-    make_folder(&options.run_dir, 0o755)?;
-    make_folder(&options.state_dir, 0o700)?;
     let kernel = Linux::new()?;
     let own = kernel.open_namespace(&NamespaceSource::Own)?;
     let config = Config {
@@ -86,6 +84,12 @@ fn registry(options: &Options, controller: &Controller) -> Result<Arc<dyn Driver
     let built_in = BuiltIns::new();
     let drivers = built_in.names().into_iter().filter_map(|name| built_in.find(&name));
     Ok(Arc::new(drivers.fold(registry, Registry::with_builtin)))
+}
+
+/// The run folder can be walked through, for the socket in it.
+pub(super) fn make_folders(options: &Options) -> Result<()> {
+    make_folder(&options.run_dir, 0o755)?;
+    make_folder(&options.state_dir, 0o700)
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<()> {
