@@ -90,11 +90,9 @@ impl Space {
         self.addresses.iter().any(|a| a.address.ip() == ip)
     }
 
-    /// The loopback, coming up, gets 127.0.0.1 where it has no address yet, and ::1.
+    /// The loopback, coming up, gets 127.0.0.1 and ::1, where it has not got them.
     pub(super) fn address_loopback(&mut self, link: Ifindex) {
-        if self.addresses_of(link, true).next().is_none() {
-            self.give_loopback(link, IpAddr::V4(Ipv4Addr::LOCALHOST), 8, 0);
-        }
+        self.give_loopback(link, IpAddr::V4(Ipv4Addr::LOCALHOST), 8, 0);
         self.give_loopback(link, IpAddr::V6(Ipv6Addr::LOCALHOST), 128, FROM_LOOPBACK);
     }
 
@@ -102,13 +100,14 @@ impl Space {
         let Ok(address) = IpNetwork::new(ip, prefix) else {
             return;
         };
-        if !self.addresses.iter().any(|a| a.is(link, address)) {
+        let secondary = ip.is_ipv4() && self.addresses_of(link, true).any(|a| one_subnet(a.address, address));
+        if !self.addresses.iter().any(|a| a.is(link, address)) && self.speaks(link, Family::of(ip)) {
             self.addresses.push(Address {
                 link,
                 address,
                 protocol,
                 host: true,
-                secondary: false,
+                secondary,
             });
         }
     }

@@ -62,7 +62,7 @@ impl State {
         if space.links.contains_key(&spot.index) {
             return Err(Errno::EBUSY);
         }
-        space.links.insert(spot.index, link);
+        space.insert_link(spot.index, link);
         Ok(())
     }
 

@@ -141,7 +141,7 @@ impl Space {
         if self.links.contains_key(&index) || self.has_name(&link.name) {
             return Err(Errno::EEXIST);
         }
-        self.links.insert(index, link);
+        self.insert_link(index, link);
         Ok(())
     }
 }

@@ -123,6 +123,8 @@ pub(super) struct Link {
     pub(super) alias: Option<String>,
     pub(super) port: BridgePortAttributes,
     pub(super) address_generation: bool,
+    /// Links are looked through in the order in which they were made in their namespace.
+    pub(super) number: u64,
 }
 
 impl Link {
@@ -140,6 +142,7 @@ impl Link {
             alias: None,
             port: fresh_port(),
             address_generation: true,
+            number: 0,
         }
     }
 

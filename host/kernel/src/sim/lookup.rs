@@ -78,11 +78,9 @@ impl Space {
                 .filter(|a| !a.secondary && !a.host)
         };
         let near = of_link().find(|a| a.address.contains(hop));
-        let any = || {
-            self.addresses
-                .iter()
-                .find(|a| a.address.is_ipv4() == destination.is_ipv4() && !a.host)
-        };
+        let made = |a: &&Address| self.links.get(&a.link).map(|l| l.number);
+        let fits = |a: &&Address| a.address.is_ipv4() == destination.is_ipv4() && !a.host && !a.secondary;
+        let any = || self.addresses.iter().filter(fits).min_by_key(made);
         near.or_else(|| of_link().next()).or_else(any).map(|a| a.address.ip())
     }
 

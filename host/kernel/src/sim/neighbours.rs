@@ -28,6 +28,9 @@ impl Space {
 
     /// Answering for an address twice is once; the kernel does not ask for CREATE or EXCL here.
     pub(super) fn add_proxy(&mut self, link: Ifindex, address: IpAddr, protocol: u8) -> Answer {
+        if address.is_ipv6() && !self.link(link)?.speaks(Family::Ipv6) {
+            return Err(Errno::ENOBUFS);
+        }
         self.link(link)?;
         self.proxies.insert((link, address), protocol);
         Ok(())

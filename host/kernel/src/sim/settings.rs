@@ -93,6 +93,10 @@ impl State {
 
     pub(super) fn set_mtu(&mut self, spot: Spot, mtu: u32) -> Answer {
         let link = self.link_at(spot).ok_or(Errno::ENODEV)?;
+        if link.mtu == mtu {
+            // The kernel does not even call the driver then: a bridge goes on following its ports.
+            return Ok(());
+        }
         check_mtu(&link.nature, mtu)?;
         match (&link.nature, self.room(&link.nature)) {
             (Nature::Vlan { .. }, Some(most)) if mtu > most => return Err(Errno::ERANGE),

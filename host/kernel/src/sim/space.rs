@@ -36,6 +36,7 @@ pub(super) struct Space {
     pub(super) id: NamespaceId,
     pub(super) owner: u32,
     pub(super) links: BTreeMap<Ifindex, Link>,
+    links_made: u64,
     pub(super) addresses: Vec<Address>,
     pub(super) routes: Vec<Entry>,
     pub(super) rules: Vec<RuleInfo>,
@@ -55,6 +56,7 @@ impl Space {
             id,
             owner: 0,
             links: BTreeMap::new(),
+            links_made: 0,
             addresses: Vec::new(),
             routes: Vec::new(),
             rules: rules::initial(),
@@ -66,15 +68,24 @@ impl Space {
             firewall: None,
         };
         if let (Some(index), Ok(name)) = (Ifindex::new(LOOPBACK), "lo".parse::<LinkName>()) {
-            space.links.insert(
-                index,
-                Link {
-                    mtu: 65_536,
-                    ..Link::new(name, Nature::Loopback)
-                },
-            );
+            let loopback = Link {
+                mtu: 65_536,
+                ..Link::new(name, Nature::Loopback)
+            };
+            space.insert_link(index, loopback);
         }
         space
+    }
+
+    pub(super) fn insert_link(&mut self, index: Ifindex, link: Link) {
+        self.links_made += 1;
+        self.links.insert(
+            index,
+            Link {
+                number: self.links_made,
+                ..link
+            },
+        );
     }
 
     pub(super) fn link(&self, index: Ifindex) -> Answer<&Link> {
