@@ -88,6 +88,14 @@ impl From<backend::Handle> for Link {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl Link {
+    /// For backends: the handle that they gave out.
+    pub fn native_handle(&self) -> &backend::Handle {
+        &self.handle
+    }
+}
+
 /// Making links. The label is the driver's word for the link, unique within the network or endpoint: [`Link::find_own`] finds it by that.
 impl Link {
     /// A bridge; None lets the host choose the name.
