@@ -143,3 +143,5 @@ fn gateways(join: &JoinSpec) -> impl Iterator<Item = std::net::IpAddr> {
     join.network.pools.iter().filter(of).filter_map(|pool| pool.gateway)
 }
 
+#[cfg(test)]
+mod tests;

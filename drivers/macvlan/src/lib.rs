@@ -84,3 +84,5 @@ impl Driver for Macvlan {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,5 @@ fn halves(subnet: Cidr) -> Vec<Cidr> {
         .collect()
 }
 
+#[cfg(test)]
+mod tests;
