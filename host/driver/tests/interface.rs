@@ -1,0 +1,372 @@
+//! What an operation gives the sandbox and the world: its interface, published ports, and walls around internal networks.
+#![allow(clippy::unwrap_used)] // Helpers unwrap as the tests do.
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{Host, UPLINK};
+use jackfield_driver::{Context, Operation, Phase, SandboxInterface, grants::Grants};
+use jackfield_kernel::{
+    Make, Place,
+    plan::{FirewallRule, LinkKind, MacvlanMode},
+};
+use jackfield_model::{ErrorCode, IpNetwork, NextHop, Options, PortMapping, Result, StaticRoute, Transport};
+
+fn net(text: &str) -> IpNetwork {
+    text.parse().unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn none() -> Options {
+    Options::new()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+    result.unwrap_err().code
+}
+
+/// What the host gives the test endpoint's interface.
+fn interface() -> SandboxInterface {
+    SandboxInterface {
+        name: "eth0".parse().unwrap(),
+        mac: "02:00:00:00:00:07".parse().unwrap(),
+        addresses: vec![net("10.1.0.2/24"), net("fd00::2/64")],
+        routes: Vec::new(),
+        gateways: vec![ip("10.1.0.1"), ip("fd00::1")],
+    }
+}
+
+fn publish(host_port: u16) -> PortMapping {
+    PortMapping {
+        transport: Transport::Tcp,
+        container_port: 80,
+        host_address: ip("0.0.0.0"),
+        host_port,
+        count: 1,
+    }
+}
+
+#[test]
+fn publishing_needs_an_endpoint_with_such_an_address_and_a_free_port() {
+    let host = Host::new();
+    assert_eq!(
+        code(host.begin(Phase::CreateNetwork).publish(publish(80))),
+        ErrorCode::InvalidState
+    );
+    let mut op = host.begin(Phase::Join);
+    assert_eq!(op.publish(publish(8080)).unwrap(), 8080);
+    assert_eq!(code(op.publish(publish(8080))), ErrorCode::AlreadyExists);
+    assert!(op.publish(publish(0)).unwrap() > 49_152);
+    assert_eq!(
+        op.publish(PortMapping {
+            host_address: ip("::"),
+            ..publish(8080)
+        })
+        .unwrap(),
+        8080
+    );
+    assert_eq!(
+        code(op.publish(PortMapping { count: 0, ..publish(1) })),
+        ErrorCode::InvalidArgument
+    );
+    let outcome = op.finish();
+    let target = |make: &Make| {
+        if let Make::Firewall(FirewallRule::Publish { target, .. }) = make {
+            Some(*target)
+        } else {
+            None
+        }
+    };
+    let targets: Vec<_> = outcome.plan.makes.iter().filter_map(target).collect();
+    assert_eq!(targets, [ip("10.1.0.2"), ip("10.1.0.2"), ip("fd00::2")]);
+    assert_eq!(outcome.ports.len(), 3);
+
+    let mut other = host.context(Phase::Join, Grants::everything());
+    let endpoint = host.endpoint.as_ref().clone();
+    other.endpoint = Some(std::sync::Arc::new(jackfield_model::EndpointSpec {
+        id: jackfield_model::EndpointId::random(),
+        ..endpoint
+    }));
+    assert_eq!(
+        code(Operation::new(other.clone()).publish(publish(8080))),
+        ErrorCode::AlreadyExists
+    );
+    drop(outcome);
+    assert!(
+        Operation::new(other).publish(publish(8080)).is_ok(),
+        "a discarded outcome frees its ports"
+    );
+}
+
+#[test]
+fn an_internal_network_is_cut_off_also_when_the_driver_forgets() {
+    let host = Host::new().internal();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let port = op.create_dummy("port", &none()).unwrap();
+    op.set_controller(port, Some(bridge)).unwrap();
+    let name = op.link_name(bridge).unwrap();
+    let rules: Vec<_> = op
+        .finish()
+        .plan
+        .makes
+        .into_iter()
+        .filter_map(|m| if let Make::Firewall(r) = m { Some(r) } else { None })
+        .collect();
+    let inside = |subnet| FirewallRule::Inside { subnet: net(subnet) };
+    assert_eq!(
+        rules,
+        [
+            FirewallRule::Internal { link: name },
+            inside("10.1.0.0/24"),
+            inside("fd00::/64")
+        ]
+    );
+
+    let mut op = host.begin(Phase::Join);
+    let (veth, peer) = op.create_veth("v", &none()).unwrap();
+    let name = op.link_name(veth).unwrap();
+    op.make_internal(veth).unwrap();
+    op.finish_interface(peer, &interface()).unwrap();
+    let rules: Vec<_> = op
+        .finish()
+        .plan
+        .makes
+        .into_iter()
+        .filter_map(|m| if let Make::Firewall(r) = m { Some(r) } else { None })
+        .collect();
+    assert_eq!(
+        rules,
+        [FirewallRule::Internal { link: name }],
+        "once, and not for what is in the sandbox"
+    );
+}
+
+#[test]
+fn either_end_of_a_pair_may_become_the_interface_and_is_made_in_the_sandbox() {
+    for returned in ["v", "v-peer"] {
+        let host = Host::new();
+        let before = host.dump();
+        let mut op = host.begin(Phase::Join);
+        op.create_veth("v", &none()).unwrap();
+        let link = op.find_own(returned).unwrap();
+        op.set_mtu(link, 1400).unwrap();
+        op.add_neighbour(link, ip("10.1.0.1"), "02:00:00:00:00:01".parse().unwrap())
+            .unwrap();
+        op.finish_interface(link, &interface()).unwrap();
+        assert_eq!(
+            code(op.finish_interface(link, &interface())),
+            ErrorCode::InvalidState,
+            "once"
+        );
+        assert_eq!(code(op.link_statistics(link)), ErrorCode::InvalidState);
+        let outcome = op.finish();
+        assert!(
+            matches!(&outcome.plan.makes[0], Make::Link(new) if new.at.place == Place::Realm
+            && matches!(&new.kind, LinkKind::Veth { peer } if peer.at.place == Place::Sandbox && peer.name.as_str() == "eth0"))
+        );
+        let id = host.apply(&outcome);
+        let sandbox = host.sandbox_dump();
+        let eth0 = sandbox.links.iter().find(|l| l.name.as_str() == "eth0").unwrap();
+        assert_eq!((eth0.mtu, eth0.up, eth0.address_generation), (1400, true, false));
+        assert_eq!(eth0.mac, Some("02:00:00:00:00:07".parse().unwrap()));
+        assert_eq!(sandbox.neighbours.len(), 1, "steps on the link went along");
+        let defaults: Vec<_> = sandbox
+            .routes
+            .iter()
+            .filter(|r| r.route.destination.prefix() == 0)
+            .filter_map(|r| r.route.gateway)
+            .collect();
+        assert_eq!(defaults, [ip("10.1.0.1"), ip("fd00::1")]);
+        let own: Vec<_> = outcome.links.iter().map(|l| (l.label.as_str(), l.at.place)).collect();
+        assert!(own.contains(&(returned, Place::Sandbox)), "{own:?}");
+        host.realm.release(&id, Vec::new()).unwrap();
+        host.realm.quiesce();
+        assert!(host.dump() == before, "nothing is left in the realm");
+        let left: Vec<_> = host
+            .sandbox_dump()
+            .links
+            .into_iter()
+            .map(|link| link.name.to_string())
+            .collect();
+        assert_eq!(left, ["lo"]);
+    }
+}
+
+#[test]
+fn a_macvlan_is_made_in_the_sandbox_on_a_parent_of_the_realm() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let uplink = op.find_link("up0").unwrap();
+    let link = op.create_macvlan("m", uplink, MacvlanMode::Bridge, &none()).unwrap();
+    op.finish_interface(link, &interface()).unwrap();
+    host.apply(&op.finish());
+    let eth0 = host
+        .sandbox_dump()
+        .links
+        .into_iter()
+        .find(|l| l.name.as_str() == "eth0")
+        .unwrap();
+    assert_eq!(
+        (eth0.kind.as_str(), eth0.parent.map(|p| p.get())),
+        ("macvlan", Some(UPLINK))
+    );
+}
+
+#[test]
+fn a_foreign_sandbox_gets_only_the_mac_since_the_runtime_does_the_rest() {
+    let host = Host::new();
+    let context = Context {
+        foreign_sandbox: true,
+        ..host.context(Phase::Join, Grants::everything())
+    };
+    let mut op = Operation::new(context);
+    let (_, peer) = op.create_veth("v", &none()).unwrap();
+    let name = op.link_name(peer).unwrap();
+    op.finish_interface(peer, &interface()).unwrap();
+    let plan = op.finish().plan;
+    let [Make::Link(new)] = &plan.makes[..] else {
+        panic!("more than the pair: {plan:?}")
+    };
+    let LinkKind::Veth { peer } = &new.kind else {
+        panic!("no pair")
+    };
+    assert_eq!(
+        (peer.at.place, &peer.name, peer.mac),
+        (Place::Realm, &name, interface().mac)
+    );
+}
+
+#[test]
+fn what_create_endpoint_put_off_is_applied_with_each_join_on_fresh_indexes() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateEndpoint);
+    let (link, peer) = op.create_veth("v", &none()).unwrap();
+    op.set_up(link, true).unwrap();
+    op.add_route(net("10.1.0.2/32"), None, &none(), Some(link)).unwrap();
+    let _ = peer;
+    let endpoint = op.finish();
+    assert!(endpoint.links.iter().all(|l| l.planned));
+    let mut indexes = Vec::new();
+    for _ in 0..2 {
+        let mut join = Operation::new(Context {
+            own_links: endpoint.links.clone(),
+            deferred: Some(std::sync::Arc::new(endpoint.plan.clone())),
+            ..host.context(Phase::Join, Grants::everything())
+        });
+        let peer = join.find_own("v-peer").unwrap();
+        assert_eq!(join.link_up(peer).unwrap(), None, "still planned");
+        join.finish_interface(peer, &interface()).unwrap();
+        let outcome = join.finish();
+        assert!(outcome.links.iter().all(|l| !l.planned));
+        indexes.extend(outcome.plan.new_links().map(|at| at.index));
+        let id = host.apply(&outcome);
+        let link = outcome.links.iter().find(|l| l.label == "v").unwrap();
+        assert!(
+            host.dump().routes.iter().any(|r| r.route.link == Some(link.at.index)),
+            "the route followed its link"
+        );
+        assert!(host.sandbox_dump().links.iter().any(|l| l.name.as_str() == "eth0"));
+        host.realm.release(&id, Vec::new()).unwrap();
+        host.realm.quiesce();
+    }
+    indexes.extend(endpoint.plan.new_links().map(|at| at.index));
+    let count = indexes.len();
+    indexes.sort_unstable();
+    indexes.dedup();
+    assert_eq!(indexes.len(), count, "no index comes twice");
+}
+
+#[test]
+fn gateways_outside_of_the_subnet_need_a_connected_route() {
+    let host = Host::new();
+    let route = |destination: &str, next_hop| StaticRoute {
+        destination: net(destination),
+        next_hop,
+        attributes: none(),
+    };
+    let finish = |change: &dyn Fn(&mut SandboxInterface)| {
+        let mut op = host.begin(Phase::Join);
+        let (_, peer) = op.create_veth("v", &none()).unwrap();
+        let mut interface = interface();
+        change(&mut interface);
+        op.finish_interface(peer, &interface).map(|()| op.finish().plan)
+    };
+    assert_eq!(
+        code(finish(&|i| i.gateways = vec![ip("169.254.1.1")])),
+        ErrorCode::InvalidArgument
+    );
+    assert_eq!(
+        code(finish(&|i| i.gateways = vec![ip("10.1.0.2")])),
+        ErrorCode::InvalidArgument,
+        "its own address"
+    );
+    assert_eq!(
+        code(finish(&|i| i.routes = vec![route("10.9.0.1/24", NextHop::Connected)])),
+        ErrorCode::InvalidArgument
+    );
+    let plan = finish(&|i| {
+        i.routes = vec![
+            route("10.9.0.0/24", NextHop::Gateway(ip("169.254.1.1"))),
+            route("169.254.1.1/32", NextHop::Connected),
+        ];
+        i.gateways = vec![ip("169.254.1.1"), ip("fe80::1")];
+    })
+    .unwrap();
+    let routes: Vec<_> = plan
+        .makes
+        .iter()
+        .filter_map(|m| {
+            if let Make::Route {
+                route,
+                place: Place::Sandbox,
+            } = m
+            {
+                Some((route.destination, route.onlink))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            (net("169.254.1.1/32"), false),
+            (net("0.0.0.0/0"), true),
+            (net("::/0"), true),
+            (net("10.9.0.0/24"), true)
+        ],
+        "connected first, then the gateways, then the rest"
+    );
+    host.apply_plan(&plan);
+}
+
+#[test]
+fn only_a_link_of_the_endpoints_own_becomes_the_interface() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    op.create_dummy("network", &none()).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let mut op = host.after(Phase::Join, outcome.links);
+    let (networks, uplink) = (op.find_own("network").unwrap(), op.find_link("up0").unwrap());
+    let (masked, _) = op.create_veth("masked", &none()).unwrap();
+    op.masquerade(net("10.1.0.0/24"), masked).unwrap();
+    let (parent, _) = op.create_veth("parent", &none()).unwrap();
+    op.create_vlan("vlan", parent, 7, &none()).unwrap();
+    for (what, link, expected) in [
+        ("the network's", networks, ErrorCode::InvalidArgument),
+        ("the host's", uplink, ErrorCode::InvalidArgument),
+        ("one that a rule names", masked, ErrorCode::InvalidArgument),
+        ("a parent", parent, ErrorCode::InUse),
+    ] {
+        assert_eq!(code(op.finish_interface(link, &interface())), expected, "{what}");
+    }
+    let mut op = host.begin(Phase::Program);
+    let dummy = op.create_dummy("d", &none()).unwrap();
+    assert_eq!(code(op.finish_interface(dummy, &interface())), ErrorCode::InvalidState);
+}
