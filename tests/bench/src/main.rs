@@ -1,2 +1,101 @@
-//! (to be written)
-fn main() {}
+//! The benchmarks that the README quotes: run by `cargo xtask bench`, in private namespaces.
+//!
+//! Each subject is a small struct that does its work once and says how long it took. They are run in turn, so that whatever else the machine
+//! does meets all of them alike, with a pause before each: a join comes to a machine that was doing something else.
+//!
+//! ```text
+//!   Floor   Naive   KernelCrate   Join (built-in, component)   Load (cached, cold)   Call     each a Subject
+//!     \       \         |             |                            |                 /
+//!      +-------+------ interleave ----+----------------------------+----------------+--> Samples --> table, JSON
+//! ```
+#![forbid(unsafe_code)]
+
+mod api;
+mod call;
+mod failure;
+mod figure;
+mod floor;
+mod kernel;
+mod naive;
+mod place;
+mod raw;
+mod report;
+mod subject;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use jackfield_lab::{Lab, private};
+
+use failure::{During, Result};
+use subject::Subject;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", about = "Measures against the raw netlink floor")]
+struct Arguments {
+    /// How many times each is run; what takes long is run in every tenth round only
+    #[arg(long, default_value_t = 200)]
+    rounds: usize,
+    /// Writes the figures there as a list of {name, unit, n, median, p99}, in microseconds
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only what needs no host and no component: floor, kernel crate, the naive way
+    #[arg(long)]
+    kernel_only: bool,
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(call::COMPILE) {
+        return jackfield_wasm::compile_child_main();
+    }
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if !private::entered() {
+        private::enter().during("enter private namespaces")?;
+    }
+    let samples = if arguments.kernel_only {
+        subject::interleave(&mut by_netlink()?, arguments.rounds)?
+    } else {
+        beside_a_host(arguments.rounds)?
+    };
+    let figures = samples.figures();
+    println!("{}", report::table(&figures));
+    arguments
+        .json
+        .as_ref()
+        .map_or(Ok(()), |file| report::write_json(file, &figures))
+}
+
+/// Those that speak to the kernel themselves.
+fn by_netlink<'a>() -> Result<Vec<Box<dyn Subject + 'a>>> {
+    Ok(vec![
+        Box::new(floor::Floor::new()?),
+        Box::new(kernel::KernelCrate::new()?),
+        Box::new(naive::Naive::new()?),
+    ])
+}
+
+/// All of them, with a host at work.
+fn beside_a_host(rounds: usize) -> Result<figure::Samples> {
+    let lab = Lab::new("bench").during("make a realm")?;
+    let host = api::host(&lab)?;
+    let mut subjects = by_netlink()?;
+    subjects.push(Box::new(api::Join::built_in(&lab)?));
+    subjects.push(Box::new(api::Join::component(&lab)?));
+    subjects.push(Box::new(api::Load::cached(&lab)?));
+    subjects.push(Box::new(api::Load::cold(&lab)?));
+    subjects.push(Box::new(call::Call::new()?));
+    let samples = subject::interleave(&mut subjects, rounds)?;
+    drop(subjects);
+    host.stop().during("stop the host")?;
+    lab.passed().during("end")?;
+    Ok(samples)
+}

@@ -1,0 +1,225 @@
+//! The host as its users meet it: `jackfield serve` in a realm of its own, HTTP on its socket.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use jackfield_lab::{Client, Host, HostOptions, Lab, Sandbox, component};
+use serde_json::json;
+
+use crate::{
+    failure::{During, Result},
+    figure::Measured,
+    subject::Subject,
+};
+
+/// What the operator grants the component of the bridge and the one that is loaded and unloaded: what they ask for.
+const GRANTS: &str = r#"[ptp]
+links = ["veth"]
+neighbours = true
+firewall = ["masquerade", "internal"]
+sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
+addresses = ["169.254.1.1/32", "fe80::1/128"]
+routes = ["169.254.1.1/32", "fe80::1/128"]
+
+[bridge-component]
+links = ["bridge", "veth"]
+names = ["br-*"]
+firewall = ["masquerade", "internal"]
+sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
+"#;
+/// How long a leave's deferred work may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts a host in the lab's realm.
+///
+/// # Errors
+/// With its last words, when it does not serve.
+pub fn host(lab: &Lab) -> Result<Host<'_>> {
+    let options = HostOptions {
+        grants: GRANTS.to_owned(),
+        ..HostOptions::default()
+    };
+    Host::start(lab, options).during("start the host")
+}
+
+/// A sandbox that joins and leaves one network.
+pub struct Join<'a> {
+    lab: &'a Lab,
+    client: Client,
+    sandbox: Sandbox,
+    network: &'static str,
+    join: Measured,
+    leave: Option<Measured>,
+    /// Links of the realm while the sandbox is on no network.
+    links: usize,
+}
+
+impl<'a> Join<'a> {
+    /// On a network of the built-in bridge; its leaves are measured too.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn built_in(lab: &'a Lab) -> Result<Self> {
+        Self::new(
+            lab,
+            ("native", "bridge", "10.81.0.0/24"),
+            Measured::JoinApiBridge,
+            Some(Measured::LeaveApiBridge),
+        )
+    }
+
+    /// On a network of the bridge as a component, which is loaded first.
+    ///
+    /// # Errors
+    /// When the component was not built, or the host refuses.
+    pub fn component(lab: &'a Lab) -> Result<Self> {
+        let bytes = component::read("bridge").during("read the bridge")?;
+        let mut client = lab.client().during("connect to the host")?;
+        let loaded = client
+            .component("POST", "/v1/drivers", &bytes)
+            .and_then(|answer| answer.ok("load the bridge"));
+        loaded.during("load the bridge")?;
+        Self::new(
+            lab,
+            ("wasm", "bridge-component", "10.82.0.0/24"),
+            Measured::JoinApiComponent,
+            None,
+        )
+    }
+
+    fn new(
+        lab: &'a Lab,
+        (network, driver, subnet): (&'static str, &str, &str),
+        join: Measured,
+        leave: Option<Measured>,
+    ) -> Result<Self> {
+        let mut client = lab.client().during("connect to the host")?;
+        let request = json!({ "name": network, "driver": driver, "pools": [{ "subnet": subnet }] });
+        let created = client
+            .post("/v1/networks", &request)
+            .and_then(|answer| answer.ok("create the network"));
+        created.during("create the network")?;
+        let sandbox = Sandbox::create(lab, &mut client, &format!("on-{network}")).during("create a sandbox")?;
+        Ok(Self {
+            lab,
+            client,
+            sandbox,
+            network,
+            join,
+            leave,
+            links: 0,
+        })
+    }
+
+    fn links(&self) -> Result<usize> {
+        self.lab.dump().map(|dump| dump.links.len()).during("count links")
+    }
+
+    /// Until the reaper has deleted what a leave put aside.
+    fn await_quiet(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.links()? > self.links {
+            if Instant::now() > deadline {
+                return Err("links are left over").during("wait for the reaper");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+impl Subject for Join<'_> {
+    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+        // Other subjects' networks and links come and go in this realm, but never during a run of this one.
+        self.links = self.links()?;
+        let start = Instant::now();
+        self.sandbox.connect(&mut self.client, self.network).during("join")?;
+        let joined = start.elapsed();
+        let start = Instant::now();
+        self.sandbox
+            .disconnect(&mut self.client, self.network)
+            .during("leave")?;
+        let left = start.elapsed();
+        self.await_quiet()?;
+        Ok(std::iter::once((self.join, joined))
+            .chain(self.leave.map(|what| (what, left)))
+            .collect())
+    }
+}
+
+/// A driver that is loaded and unloaded.
+pub struct Load {
+    client: Client,
+    bytes: Vec<u8>,
+    /// Each load is of a build that the host has never seen.
+    fresh: bool,
+    builds: u16,
+}
+
+impl Load {
+    /// Of one component, again and again: its compiled code is in the cache.
+    ///
+    /// # Errors
+    /// When the component was not built.
+    pub fn cached(lab: &Lab) -> Result<Self> {
+        Self::new(lab, false)
+    }
+
+    /// Of ever newer builds of it.
+    ///
+    /// # Errors
+    /// When the component was not built.
+    pub fn cold(lab: &Lab) -> Result<Self> {
+        Self::new(lab, true)
+    }
+
+    fn new(lab: &Lab, fresh: bool) -> Result<Self> {
+        let client = lab.client().during("connect to the host")?;
+        let bytes = component::read("ptp").during("read the component")?;
+        Ok(Self {
+            client,
+            bytes,
+            fresh,
+            builds: 0,
+        })
+    }
+
+    fn component(&mut self) -> Result<Vec<u8>> {
+        if !self.fresh {
+            return Ok(self.bytes.clone());
+        }
+        self.builds += 1;
+        let [major, minor, patch] = [self.builds / 100 % 10, self.builds / 10 % 10, self.builds % 10];
+        component::with_version(&self.bytes, &format!("{major}.{minor}.{patch}")).during("make a newer build")
+    }
+}
+
+impl Subject for Load {
+    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+        let bytes = self.component()?;
+        let start = Instant::now();
+        let loaded = self
+            .client
+            .component("POST", "/v1/drivers", &bytes)
+            .and_then(|answer| answer.ok("load"));
+        let took = start.elapsed();
+        loaded.during("load the driver")?;
+        let unloaded = self
+            .client
+            .delete("/v1/drivers/ptp")
+            .and_then(|answer| answer.ok("unload"));
+        unloaded.during("unload the driver")?;
+        let what = if self.fresh {
+            Measured::DriverLoadCold
+        } else {
+            Measured::DriverLoadCached
+        };
+        Ok(vec![(what, took)])
+    }
+
+    fn every(&self) -> usize {
+        if self.fresh { 10 } else { 1 }
+    }
+}
