@@ -30,6 +30,7 @@ const SKIP_STATISTICS: u32 = 8;
 
 /// See the module.
 pub struct Floor {
+    /// Keeps the namespaces.
     _place: Place,
     realm: Socket,
     sandbox: Socket,
@@ -74,15 +75,25 @@ impl Floor {
     }
 }
 
-impl Subject for Floor {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
-        let start = Instant::now();
+impl Floor {
+    fn join(&self) -> Result<()> {
         raw::send(&self.realm, &self.create, "create the link")?;
         raw::send(&self.sandbox, &self.configure, "configure the sandbox")?;
         raw::ask(&self.realm, &self.settle, "settle the link")?;
-        raw::ask(&self.realm, &self.settle_bridge, "settle the bridge")?;
+        raw::ask(&self.realm, &self.settle_bridge, "settle the bridge")
+    }
+
+    fn leave(&self) -> Result<()> {
+        raw::send(&self.realm, &self.delete, "delete the link")
+    }
+}
+
+impl Subject for Floor {
+    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+        let start = Instant::now();
+        self.join()?;
         let took = start.elapsed();
-        raw::send(&self.realm, &self.delete, "delete the link")?;
+        self.leave()?;
         Ok(vec![(Measured::JoinFloor, took)])
     }
 }
@@ -166,4 +177,54 @@ fn delete() -> Batch {
     let mut batch = Batch::default();
     batch.message(libc::RTM_DELLINK, 0, &link(NEAR, 0), |_| {});
     batch.acknowledged()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A floor that left something out would make everything else look slow.
+    #[test]
+    fn the_floor_connects_the_sandbox_and_leaves_nothing() {
+        let floor = match Floor::new() {
+            Ok(floor) => floor,
+            Err(failure) => return eprintln!("skipped: {failure}"),
+        };
+        let lab = &floor._place.lab;
+        let before = (lab.dump().unwrap(), lab.dump_of(&floor._place.sandbox).unwrap());
+        floor.join().unwrap();
+        let sandbox = lab.dump_of(&floor._place.sandbox).unwrap();
+        let link = sandbox.links.iter().find(|l| l.name.as_str() == "eth0").unwrap();
+        assert!(link.up && !link.address_generation, "{link:?}");
+        let address = crate::place::ADDRESS.parse().unwrap();
+        assert!(
+            sandbox
+                .addresses
+                .iter()
+                .any(|a| a.index == link.index && a.address == address)
+        );
+        let gateway = Some([10, 80, 0, 1].into());
+        assert!(
+            sandbox
+                .routes
+                .iter()
+                .any(|r| r.route.gateway == gateway && r.route.link == Some(link.index))
+        );
+        let port = lab
+            .dump()
+            .unwrap()
+            .links
+            .into_iter()
+            .find(|l| l.name.as_str() == "jf0")
+            .unwrap();
+        assert!(
+            port.up && port.group == GROUP && port.controller.map(|c| c.get()) == Some(BRIDGE),
+            "{port:?}"
+        );
+        floor.leave().unwrap();
+        assert_eq!(
+            (lab.dump().unwrap(), lab.dump_of(&floor._place.sandbox).unwrap()),
+            before
+        );
+    }
 }

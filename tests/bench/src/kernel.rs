@@ -35,7 +35,9 @@ impl KernelCrate {
     pub fn new() -> Result<Self> {
         let place = Place::new("kernel")?;
         let kernel: Arc<dyn Kernel> = place.lab.kernel().clone();
-        let (journal, _) = Journal::open(&place.lab.path("journal")).during("open a journal")?;
+        let folder = place.lab.path("journal");
+        std::fs::create_dir_all(&folder).during("make a folder for the journal")?;
+        let (journal, _) = Journal::open(&folder).during("open a journal")?;
         let realm = Realm::open(kernel, place.lab.realm().clone(), Arc::new(journal)).during("open the realm")?;
         let source = Some(NamespaceSource::Path(place.lab.namespace_path("sandbox")));
         let sandbox = SandboxAt {
