@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use crate::engine::{MEMORY_MAX, TABLE_ELEMENTS_MAX};
 use jackfield_driver::{API_VERSION, Manifest, SECTION};
 use jackfield_model::{Error, Result};
 use sha2::{Digest as _, Sha256};
@@ -88,6 +89,7 @@ impl<'a> Interface<'a> {
 pub fn check(bytes: &[u8]) -> Result<Checked> {
     check_header(bytes)?;
     let outline = Outline::read(bytes)?;
+    outline.check_sizes()?;
     outline.check_versions()?;
     outline.check_imports()?;
     outline.check_exports()?;
@@ -135,6 +137,10 @@ struct Outline<'a> {
     exports: Vec<&'a str>,
     /// The manifest's section stands wherever the tool chain left it: in the component or in a core module inside of it.
     manifests: Vec<&'a [u8]>,
+    /// What its largest memory begins with, in bytes.
+    memory: u64,
+    /// What its largest table begins with, in elements.
+    table: u64,
 }
 
 impl<'a> Outline<'a> {
@@ -167,8 +173,37 @@ impl<'a> Outline<'a> {
                     self.exports.push(export?.name.name);
                 }
             }
+            Payload::MemorySection(section) => {
+                for memory in section.clone() {
+                    let memory = memory?;
+                    let page = 1u64
+                        .checked_shl(memory.page_size_log2.unwrap_or(16))
+                        .unwrap_or(u64::MAX);
+                    self.memory = self.memory.max(memory.initial.saturating_mul(page));
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section.clone() {
+                    self.table = self.table.max(table?.ty.initial);
+                }
+            }
             Payload::CustomSection(section) if section.name() == SECTION => self.manifests.push(section.data()),
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        for (begins, what, most) in [
+            (self.memory, "bytes of memory", MEMORY_MAX),
+            (self.table, "elements in a table", TABLE_ELEMENTS_MAX as u64),
+        ] {
+            if begins > most {
+                let message = format!(
+                    "the component begins with {begins} {what}, more than the {most} that an instance can have"
+                );
+                return Err(Error::invalid(message));
+            }
         }
         Ok(())
     }
