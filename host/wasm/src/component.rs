@@ -34,7 +34,7 @@ impl Linked {
             .map_err(|e| unfit("its imports do not fit", e))?;
         let exports = |interface: &str| {
             component
-                .get_export_index(None, &format!("jackfield:driver/{interface}@0.1.0"))
+                .get_export_index(None, format!("jackfield:driver/{interface}@0.1.0"))
                 .is_some()
         };
         let driver = driver::GuestIndices::new(&instance).map_err(|e| unfit("its export driver does not fit", e))?;

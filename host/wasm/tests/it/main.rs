@@ -4,3 +4,4 @@ mod guests;
 mod hostile;
 mod refused;
 mod replaced;
+mod vendor;

@@ -3,7 +3,6 @@
 use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
 };
 
 use jackfield_driver::{Drivers, Operation, grants::Grants};
@@ -222,37 +221,4 @@ fn damaged_compiled_code_is_compiled_anew() {
     fs::write(&entry, code).unwrap();
     let host = host.restart();
     host.create_network("guest").unwrap();
-}
-
-/// Not a bound, which a busy machine would break: the figures for whoever looks, and proof that each way works.
-#[test]
-fn figures() {
-    let host = Host::new();
-    let bytes = version("1.0.0").build();
-    let begin = Instant::now();
-    host.registry.load(&bytes).unwrap();
-    let cold = begin.elapsed();
-    host.registry.unload("guest", Vec::new).unwrap();
-    host.registry.load(&bytes).unwrap();
-    let begin = Instant::now();
-    let host = host.restart();
-    let cached = begin.elapsed();
-    let driver = host.registry.find("guest").unwrap();
-    let network = network();
-    let mut times: Vec<_> = (0..2_000)
-        .map(|_| {
-            let begin = Instant::now();
-            driver
-                .instance()
-                .unwrap()
-                .create_network(&mut Operation::detached(), &network)
-                .unwrap();
-            begin.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!(
-        "load cold {cold:?}, from the cache {cached:?}, fresh instance and call {:?} (p99 {:?})",
-        times[1_000], times[1_980]
-    );
 }
