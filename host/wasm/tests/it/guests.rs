@@ -1,6 +1,4 @@
 //! Small guests, written as core modules in text and made components of by the WIT package itself.
-// A fixture that is wrong is to fail.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::BTreeMap,

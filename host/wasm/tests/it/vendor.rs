@@ -1,6 +1,4 @@
 //! Drivers as vendors build them, on the simulated kernel: what they record through Wasm is applied and taken back.
-// A fixture that is wrong is to fail.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::BTreeMap,
