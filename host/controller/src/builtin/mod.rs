@@ -5,8 +5,6 @@ mod bridge;
 mod host;
 mod null;
 mod options;
-#[cfg(test)]
-mod tests;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
