@@ -7,13 +7,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use jackfield_driver::{Driver, Drivers, Features, Identity, LinkId, LoadedDriver, Operation, grants::Grants};
 use jackfield_kernel::{Dump, Kernel, Namespace, NamespaceSource, Simulated, faulty::Faulty};
 use jackfield_model::{
-    Capabilities, EndpointId, EndpointReply, EndpointSpec, Error, JoinReply, JoinSpec, NetworkId, NetworkSpec, Options,
-    Result,
+    Capabilities, EndpointId, EndpointReply, EndpointSpec, Error, ErrorCode, JoinReply, JoinSpec, NetworkId,
+    NetworkSpec, Options, Result,
 };
 
 use crate::{Controller, builtin::BuiltIns, request::*};
@@ -227,7 +228,14 @@ impl Fixture {
 
     pub fn start(&mut self) {
         self.faulty = Arc::new(Faulty::new(self.kernel.clone()));
-        self.controller = Some(self.open().unwrap());
+        // The outbox's thread may hold the stopped host for a moment more.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        self.controller = loop {
+            match self.open() {
+                Err(e) if e.code == ErrorCode::InUse && Instant::now() < deadline => std::thread::yield_now(),
+                opened => break Some(opened.unwrap()),
+            }
+        };
     }
 
     pub fn controller(&self) -> &Controller {

@@ -124,6 +124,8 @@ fn check(host: &Fixture, model: &Model) {
         connected: model.connected.iter().filter(|(n, _, _)| *n != 2).copied().collect(),
         ..Model::default()
     };
+    // What left is out of the way at once, but deleted by the reaper.
+    assert!(host.controller().own_realm().quiesce());
     for (s, info) in &model.sandboxes {
         let endpoints = model.connected.iter().filter(|(_, c, _)| c == s).count();
         assert_eq!(
