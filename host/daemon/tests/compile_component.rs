@@ -2,26 +2,28 @@
 #![allow(missing_docs)] // A test has no reader of its documentation.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     process::{Command, Output, Stdio},
 };
 
-fn compile(component: &[u8]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
-    let piped = command
+fn compile(component: &[u8]) -> io::Result<Output> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_jackfield"))
         .arg("compile-component")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = piped.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(component).unwrap();
-    child.wait_with_output().unwrap()
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // Taken, so that it is closed before the output is waited for.
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(component)?;
+    }
+    child.wait_with_output()
 }
 
 #[test]
 fn a_component_becomes_code() {
     // The smallest there is: magic, version 13, layer 1.
-    let compiled = compile(b"\0asm\x0d\0\x01\0");
+    let compiled = compile(b"\0asm\x0d\0\x01\0").unwrap();
     assert!(
         compiled.status.success(),
         "{}",
@@ -32,7 +34,7 @@ fn a_component_becomes_code() {
 
 #[test]
 fn what_is_no_component_is_an_error_with_words() {
-    let compiled = compile(b"garbage!");
+    let compiled = compile(b"garbage!").unwrap();
     assert!(!compiled.status.success());
     assert!(compiled.stdout.is_empty() && !compiled.stderr.is_empty());
 }

@@ -21,13 +21,17 @@ pub(crate) use stop::Word;
 #[cfg(test)]
 pub(crate) use wiring::{Parts, assemble};
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jackfield_model::{Error, IpNetwork, Result};
 use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
-use crate::api;
+use crate::api::{self, Host};
 
 /// How long a call in flight may hold up the end of the process after its connection was given up.
 const LAST_CALLS: Duration = Duration::from_secs(5);
@@ -43,15 +47,24 @@ pub(crate) struct Options {
 }
 
 /// Serves until SIGTERM or SIGINT.
+///
+/// The host is opened before there is a runtime and closed after it is gone: both block, and the engine has a runtime of its own, which may
+/// neither be used nor dropped inside another.
 pub(crate) fn run(options: Options) -> Result<()> {
     log();
+    socket::refuse_living(&options.socket)?;
+    wiring::make_folders(&options)?;
+    // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
+    umask(Mode::from_bits_truncate(0o077));
+    let host = wiring::open(&options)?;
     let failed = |cause| Error::internal("the host cannot start its threads").caused_by(cause);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(failed)?;
-    let result = runtime.block_on(serve(options));
+    let result = runtime.block_on(serve(&options.socket, host.clone()));
     runtime.shutdown_timeout(LAST_CALLS);
+    drop(host);
     result
 }
 
@@ -67,16 +80,11 @@ fn log() {
         .init();
 }
 
-async fn serve(options: Options) -> Result<()> {
-    socket::refuse_living(&options.socket)?;
-    wiring::make_folders(&options)?;
-    // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
-    umask(Mode::from_bits_truncate(0o077));
-    let host = wiring::open(&options)?;
+async fn serve(path: &Path, host: Host) -> Result<()> {
     let stop = stop::on_signals(host.events.clone())?;
-    let listener = socket::listen(&options.socket)?;
+    let listener = socket::listen(path)?;
     tokio::spawn(links::watch(host.controller.clone()));
-    tracing::info!("serving on {}", options.socket.display());
+    tracing::info!("serving on {}", path.display());
     connections::serve(listener.accepts, api::router(host), stop).await;
     listener.guard.remove();
     tracing::info!("stopped; networks and sandboxes stay as they are");
@@ -85,7 +93,7 @@ async fn serve(options: Options) -> Result<()> {
 
 /// Serves at that path until the test says so.
 #[cfg(test)]
-pub(crate) fn serve_for_test(path: &std::path::Path, router: axum::Router) -> (Word, tokio::task::JoinHandle<()>) {
+pub(crate) fn serve_for_test(path: &Path, router: axum::Router) -> (Word, tokio::task::JoinHandle<()>) {
     let (word, stop) = Word::new();
     let socket::Listener { accepts, guard } = socket::listen(path).unwrap();
     let served = tokio::spawn(async move {
