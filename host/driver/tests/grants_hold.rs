@@ -242,6 +242,10 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
                 || grants.parents.is_empty() && parent.is_some_and(|p| !new.contains(&p))
         }
         Make::Set { link, .. } => !new.contains(&link.index),
+        // The host's own addition to a new link that routes IPv6; no call above asks for such an address.
+        Make::Address { link, address } if new.contains(&link.index) && address.to_string().starts_with("fe80::") => {
+            false
+        }
         Make::Address { link, address } => {
             !within(address, &grants.addresses) || grants.parents.is_empty() && !new.contains(&link.index)
         }

@@ -370,3 +370,39 @@ fn only_a_link_of_the_endpoints_own_becomes_the_interface() {
     let dummy = op.create_dummy("d", &none()).unwrap();
     assert_eq!(code(op.finish_interface(dummy, &interface())), ErrorCode::InvalidState);
 }
+
+#[test]
+fn a_link_that_routes_ipv6_gets_a_link_local_address_to_ask_for_neighbours_from() {
+    let host = Host::new();
+    let link_local = |op: Operation| {
+        let plan = op.finish().plan;
+        let is =
+            |make: &&Make| matches!(make, Make::Address { address, .. } if address.to_string().starts_with("fe80:"));
+        plan.makes.iter().filter(is).count()
+    };
+    let with_link = |work: &dyn Fn(&mut Operation, jackfield_driver::LinkId)| {
+        let mut op = host.begin(Phase::Join);
+        let (link, peer) = op.create_veth("v", &none()).unwrap();
+        work(&mut op, link);
+        op.finish_interface(peer, &interface()).unwrap();
+        link_local(op)
+    };
+    assert_eq!(
+        with_link(&|op, link| op.add_address(link, net("fd00::1/128")).unwrap()),
+        1
+    );
+    assert_eq!(
+        with_link(&|op, link| op.add_route(net("fd00::2/128"), None, &none(), Some(link)).unwrap()),
+        1
+    );
+    assert_eq!(
+        with_link(&|op, link| op.add_address(link, net("10.1.0.1/32")).unwrap()),
+        0,
+        "IPv4 needs none"
+    );
+    let own = |op: &mut Operation, link| {
+        op.add_address(link, net("fd00::1/128")).unwrap();
+        op.add_address(link, net("fe80::1/64")).unwrap();
+    };
+    assert_eq!(with_link(&own), 1, "the driver's own is enough");
+}

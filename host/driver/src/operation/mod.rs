@@ -11,6 +11,7 @@
 
 mod attributes;
 mod bridge_port;
+mod closing;
 mod deferred;
 mod firewall;
 mod forwarding;
@@ -26,10 +27,10 @@ mod settings;
 mod state;
 mod table;
 
-use jackfield_kernel::{Ifindex, plan::FirewallRule};
+use jackfield_kernel::Ifindex;
 use jackfield_model::{Error, ErrorCode, Result};
 
-use crate::{Context, LinkId, Outcome, Phase};
+use crate::{Context, LinkId, Outcome};
 use running::Running;
 
 /// One driver call under way.
@@ -56,13 +57,12 @@ impl Operation {
         self.running.as_ref().map(|running| &running.context)
     }
 
-    /// Ends well. What an internal network needs is added here, whether the driver thought of it or not: its links are cut off from
-    /// the world, and its members may reach each other.
+    /// Ends well. What every network needs and a driver may forget is added here: see `closing`.
     pub fn finish(self) -> Outcome {
         let Some(mut running) = self.running else {
             return Outcome::default();
         };
-        running.enforce_internal();
+        running.close();
         running.finish()
     }
 
@@ -82,26 +82,5 @@ impl Operation {
         })?;
         running.count_call()?;
         Ok(running)
-    }
-}
-
-impl Running {
-    fn enforce_internal(&mut self) {
-        let internal = self.context.network.as_ref().is_some_and(|network| network.internal);
-        // What create-endpoint recorded is looked at with the join: only then it is known which link leaves for the sandbox.
-        if !internal || !matches!(self.context.phase, Phase::CreateNetwork | Phase::Join | Phase::Program) {
-            return;
-        }
-        let mut rules: Vec<FirewallRule> = self
-            .unattached_links()
-            .into_iter()
-            .map(|link| FirewallRule::Internal { link })
-            .collect();
-        if self.context.phase == Phase::CreateNetwork {
-            rules.extend(self.pools.iter().map(|subnet| FirewallRule::Inside { subnet: *subnet }));
-        }
-        for rule in rules {
-            self.host_firewall(rule);
-        }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jackfield_kernel::{
-    Ifindex, Kernel, LinkInfo, LinkQuery, Make, Namespace, Place, Plan, Removal,
-    plan::{FirewallRule, LinkSetting},
-};
+use jackfield_kernel::{Ifindex, Kernel, LinkInfo, LinkQuery, Make, Namespace, Plan, Removal};
 use jackfield_model::{Error, ErrorCode, IpNetwork, LinkName, Result};
 
 use super::{
@@ -210,30 +207,6 @@ impl Running {
         let before = self.plan.makes.len();
         self.plan.makes.retain(|make| !fits(make));
         self.plan.makes.len() < before
-    }
-
-    /// New links in the realm that are no bridge's port and do not leave for the sandbox, by name.
-    pub fn unattached_links(&self) -> Vec<LinkName> {
-        let attached = |index: Ifindex| {
-            self.plan.makes.iter().any(|make| matches!(make, Make::Set { link, to: LinkSetting::Controller(Some(_)), .. } if link.index == index))
-        };
-        let here = |entry: &&Entry| {
-            entry.origin == Origin::New && entry.at.place == Place::Realm && self.interface != Some(entry.at.index)
-        };
-        self.links
-            .iter()
-            .filter(here)
-            .filter(|entry| !attached(entry.at.index))
-            .map(|entry| entry.name.clone())
-            .collect()
-    }
-
-    /// A rule of the host's own, unless the driver had the same thought.
-    pub fn host_firewall(&mut self, rule: FirewallRule) {
-        let make = Make::Firewall(rule);
-        if !self.plan.makes.contains(&make) {
-            self.plan.makes.push(make);
-        }
     }
 }
 
