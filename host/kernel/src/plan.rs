@@ -500,7 +500,7 @@ pub struct Rule {
     pub fwmark: Option<u32>,
 }
 
-/// Which of net.<family>.conf.<link> and net.<family>.neigh.<link>, and which key there.
+/// Which of `net.<family>.conf.<link>` and `net.<family>.neigh.<link>`, and which key there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SysctlKey {
     /// Which family.
@@ -515,9 +515,9 @@ pub struct SysctlKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SysctlTable {
-    /// net.<family>.conf.<link>
+    /// `net.<family>.conf.<link>`
     Conf,
-    /// net.<family>.neigh.<link>
+    /// `net.<family>.neigh.<link>`
     Neigh,
 }
 

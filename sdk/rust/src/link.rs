@@ -68,9 +68,9 @@ pub enum IpvlanMode {
 /// The two folders of per-link sysctls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SysctlTable {
-    /// net.<family>.conf.<link>
+    /// `net.<family>.conf.<link>`
     Conf,
-    /// net.<family>.neigh.<link>
+    /// `net.<family>.neigh.<link>`
     Neigh,
 }
 
