@@ -14,7 +14,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What the operator grants the component of the bridge and the one that is loaded and unloaded: what they ask for.
+/// What the operator grants the components: what they ask for.
 const GRANTS: &str = r#"[ptp]
 links = ["veth"]
 neighbours = true
@@ -22,6 +22,10 @@ firewall = ["masquerade", "internal"]
 sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
 addresses = ["169.254.1.1/32", "fe80::1/128"]
 routes = ["169.254.1.1/32", "fe80::1/128"]
+
+[macvlan]
+links = ["macvlan"]
+parents = ["up*"]
 
 [bridge-component]
 links = ["bridge", "veth"]
@@ -149,77 +153,95 @@ impl Subject for Join<'_> {
     }
 }
 
-/// A driver that is loaded and unloaded.
-pub struct Load {
+/// A driver that is loaded, each time in a build that the host has never seen, and unloaded.
+pub struct Cold {
     client: Client,
     bytes: Vec<u8>,
-    /// Each load is of a build that the host has never seen.
-    fresh: bool,
     builds: u16,
 }
 
-impl Load {
-    /// Of one component, again and again: its compiled code is in the cache.
+impl Cold {
+    /// Of `ptp`.
     ///
     /// # Errors
     /// When the component was not built.
-    pub fn cached(lab: &Lab) -> Result<Self> {
-        Self::new(lab, false)
-    }
-
-    /// Of ever newer builds of it.
-    ///
-    /// # Errors
-    /// When the component was not built.
-    pub fn cold(lab: &Lab) -> Result<Self> {
-        Self::new(lab, true)
-    }
-
-    fn new(lab: &Lab, fresh: bool) -> Result<Self> {
+    pub fn new(lab: &Lab) -> Result<Self> {
         let client = lab.client().during("connect to the host")?;
         let bytes = component::read("ptp").during("read the component")?;
         Ok(Self {
             client,
             bytes,
-            fresh,
             builds: 0,
         })
     }
 
-    fn component(&mut self) -> Result<Vec<u8>> {
-        if !self.fresh {
-            return Ok(self.bytes.clone());
-        }
+    fn next_build(&mut self) -> Result<Vec<u8>> {
         self.builds += 1;
         let [major, minor, patch] = [self.builds / 100 % 10, self.builds / 10 % 10, self.builds % 10];
         component::with_version(&self.bytes, &format!("{major}.{minor}.{patch}")).during("make a newer build")
     }
 }
 
-impl Subject for Load {
+impl Subject for Cold {
     fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
-        let bytes = self.component()?;
-        let start = Instant::now();
-        let loaded = self
-            .client
-            .component("POST", "/v1/drivers", &bytes)
-            .and_then(|answer| answer.ok("load"));
-        let took = start.elapsed();
-        loaded.during("load the driver")?;
+        let bytes = self.next_build()?;
+        let took = send(&mut self.client, "POST", "/v1/drivers", &bytes)?;
         let unloaded = self
             .client
             .delete("/v1/drivers/ptp")
             .and_then(|answer| answer.ok("unload"));
         unloaded.during("unload the driver")?;
-        let what = if self.fresh {
-            Measured::DriverLoadCold
-        } else {
-            Measured::DriverLoadCached
-        };
-        Ok(vec![(what, took)])
+        Ok(vec![(Measured::DriverLoadCold, took)])
     }
 
     fn every(&self) -> usize {
-        if self.fresh { 10 } else { 1 }
+        10
     }
+}
+
+/// A driver that goes back and forth between two builds. The host keeps the compiled code of a driver's current and previous build.
+pub struct Cached {
+    client: Client,
+    builds: [Vec<u8>; 2],
+    current: usize,
+}
+
+impl Cached {
+    /// Of `macvlan`.
+    ///
+    /// # Errors
+    /// When the component was not built, or the host refuses it.
+    pub fn new(lab: &Lab) -> Result<Self> {
+        let mut client = lab.client().during("connect to the host")?;
+        let bytes = component::read("macvlan").during("read the component")?;
+        let newer = component::with_version(&bytes, "9.0.1").during("make a newer build")?;
+        send(&mut client, "POST", "/v1/drivers", &bytes)?;
+        send(&mut client, "PUT", CACHED, &newer)?;
+        Ok(Self {
+            client,
+            builds: [bytes, newer],
+            current: 1,
+        })
+    }
+}
+
+const CACHED: &str = "/v1/drivers/macvlan";
+
+impl Subject for Cached {
+    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+        self.current = 1 - self.current;
+        let took = send(&mut self.client, "PUT", CACHED, &self.builds[self.current])?;
+        Ok(vec![(Measured::DriverLoadCached, took)])
+    }
+}
+
+/// How long the host took to take a component.
+fn send(client: &mut Client, method: &str, path: &str, bytes: &[u8]) -> Result<Duration> {
+    let start = Instant::now();
+    let answer = client
+        .component(method, path, bytes)
+        .and_then(|answer| answer.ok("load"));
+    let took = start.elapsed();
+    answer.during("load the driver")?;
+    Ok(took)
 }

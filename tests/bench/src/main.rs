@@ -4,7 +4,7 @@
 //! does meets all of them alike, with a pause before each: a join comes to a machine that was doing something else.
 //!
 //! ```text
-//!   Floor   Naive   KernelCrate   Join (built-in, component)   Load (cached, cold)   Call     each a Subject
+//!   Floor   Naive   KernelCrate   Join (built-in, component)   Cached, Cold          Call     each a Subject
 //!     \       \         |             |                            |                 /
 //!      +-------+------ interleave ----+----------------------------+----------------+--> Samples --> table, JSON
 //! ```
@@ -90,8 +90,8 @@ fn beside_a_host(rounds: usize) -> Result<figure::Samples> {
     let mut subjects = by_netlink()?;
     subjects.push(Box::new(api::Join::built_in(&lab)?));
     subjects.push(Box::new(api::Join::component(&lab)?));
-    subjects.push(Box::new(api::Load::cached(&lab)?));
-    subjects.push(Box::new(api::Load::cold(&lab)?));
+    subjects.push(Box::new(api::Cached::new(&lab)?));
+    subjects.push(Box::new(api::Cold::new(&lab)?));
     subjects.push(Box::new(call::Call::new()?));
     let samples = subject::interleave(&mut subjects, rounds)?;
     drop(subjects);
