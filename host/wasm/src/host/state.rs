@@ -1,12 +1,9 @@
-//! The interface `state`. The bounds of keys and values are the operation's.
+//! The interface `state`. The bounds of keys, values and lists are the operation's.
 
 use jackfield_wasm_bindings::{Failure, jackfield::driver::state::Host};
 use wasmtime::Result;
 
 use crate::guest::Guest;
-
-/// Keys listed in one call, whatever was asked for: the rest comes with the next, after the last key of this.
-const KEYS_MAX: u32 = 1_000;
 
 impl Host for Guest {
     fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Failure> {
@@ -22,6 +19,6 @@ impl Host for Guest {
     }
 
     fn list_keys(&mut self, prefix: String, after: Option<String>, limit: u32) -> Result<Vec<String>, Failure> {
-        self.ask(|op| op.state_list(&prefix, after.as_deref(), limit.min(KEYS_MAX)))
+        self.ask(|op| op.state_list(&prefix, after.as_deref(), limit))
     }
 }
