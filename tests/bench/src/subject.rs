@@ -33,17 +33,46 @@ pub trait Subject {
 /// The first failure of any.
 pub fn interleave(subjects: &mut [Box<dyn Subject + '_>], rounds: usize) -> Result<Samples> {
     let mut samples = Samples::default();
-    for round in 0..rounds + WARM_UP {
-        for subject in subjects
-            .iter_mut()
-            .filter(|s| round.is_multiple_of(s.every()) || round < WARM_UP)
-        {
+    for round in 0..WARM_UP + rounds {
+        let counted = round.checked_sub(WARM_UP);
+        let due = |subject: &dyn Subject| counted.is_none_or(|nth| nth.is_multiple_of(subject.every()));
+        for subject in subjects.iter_mut().filter(|subject| due(subject.as_ref())) {
             std::thread::sleep(PAUSE);
             let taken = subject.run_once()?;
-            if round >= WARM_UP {
+            if counted.is_some() {
                 taken.into_iter().for_each(|(what, took)| samples.add(what, took));
             }
         }
     }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    struct Noted(Rc<RefCell<Vec<Measured>>>, Measured, usize);
+
+    impl Subject for Noted {
+        fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+            self.0.borrow_mut().push(self.1);
+            Ok(vec![(self.1, Duration::from_micros(1))])
+        }
+
+        fn every(&self) -> usize {
+            self.2
+        }
+    }
+
+    #[test]
+    fn subjects_take_turns_and_the_slow_one_is_counted_from_the_first_round() {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let (quick, slow) = (Measured::JoinFloor, Measured::DriverLoadCold);
+        let noted = |what, every| -> Box<dyn Subject> { Box::new(Noted(order.clone(), what, every)) };
+        let figures = interleave(&mut [noted(quick, 1), noted(slow, 2)], 3).unwrap().figures();
+        assert_eq!((figures[&quick].n, figures[&slow].n), (3, 2));
+        assert_eq!(order.borrow()[2 * WARM_UP..], [quick, slow, quick, quick, slow]);
+    }
 }
