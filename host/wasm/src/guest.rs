@@ -44,7 +44,11 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         // Nothing is added to it: no files, no environment, no arguments, no network. Clocks and random numbers remain.
-        let wasi = WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output.clone())
+            .stderr(output.clone())
+            .allow_tcp(false)
+            .allow_udp(false);
         let guest = Self {
             operation: Operation::detached(),
             driver: driver.to_owned(),
@@ -54,7 +58,7 @@ impl Guest {
             table,
             calls: 0,
             calls_max: u64::from(limits.host_calls_per_operation),
-            wasi,
+            wasi: wasi.build(),
         };
         let mut store = Store::new(engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.memory);

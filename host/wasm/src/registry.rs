@@ -19,19 +19,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use jackfield_driver::{
-    Drivers, Features, Identity, LoadedDriver, Operation, Outcome, grants::Grants, missing, snippet,
-};
-use jackfield_model::{Capabilities, Error, ErrorCode, Options, Result};
+use jackfield_driver::{Drivers, Identity, LoadedDriver, Operation, Outcome, grants::Grants, missing, snippet};
+use jackfield_model::{Error, ErrorCode, Options, Result};
 
 use crate::{
     check::{Checked, Digest, check},
     compile::{CompileSettings, Compiler},
     driver::WasmDriver,
     engine::Engine,
+    entry::{Entry, Inspection, inspection},
     output::one_line,
     shelf::{Kept, Record, Shelf},
-    statistics::Statistics,
 };
 
 /// Where a registry keeps things, and how it compiles.
@@ -84,55 +82,6 @@ impl Change {
     pub fn identity(&self) -> &Identity {
         let (Self::Done(identity) | Self::AlreadySo(identity)) = self;
         identity
-    }
-}
-
-/// All there is to say of a driver.
-#[derive(Clone, Debug)]
-pub struct Inspection {
-    /// Which.
-    pub identity: Identity,
-    /// What it is, in its vendor's words.
-    pub description: Option<String>,
-    /// None for a built-in driver.
-    pub component: Option<ComponentInfo>,
-    /// What it may do.
-    pub grants: Arc<Grants>,
-    /// What it said of itself.
-    pub capabilities: Capabilities,
-    /// What else it can do.
-    pub features: Features,
-    /// Since this version was loaded; None for a built-in driver.
-    pub statistics: Option<Statistics>,
-    /// Why it is absent, when it was loaded once and could not be brought back at the start.
-    pub absent: Option<String>,
-}
-
-/// The component behind a driver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ComponentInfo {
-    /// The API version that it was built for.
-    pub api: String,
-    /// Which bytes.
-    pub digest: Digest,
-    /// How many.
-    pub size: u64,
-    /// The version that a rollback brings back.
-    pub previous: Option<String>,
-}
-
-enum Entry {
-    BuiltIn(Arc<dyn LoadedDriver>),
-    Loaded { driver: Arc<WasmDriver>, record: Record },
-    Absent { record: Record, why: String },
-}
-
-impl Entry {
-    fn record(&self) -> Option<&Record> {
-        match self {
-            Self::BuiltIn(_) => None,
-            Self::Loaded { record, .. } | Self::Absent { record, .. } => Some(record),
-        }
     }
 }
 
@@ -291,7 +240,9 @@ impl Registry {
             digest: checked.digest.clone(),
         };
         let name = checked.manifest.name.clone();
-        let driver = self.prepare(checked, bytes)?;
+        let driver = self
+            .prepare(checked, bytes)
+            .inspect_err(|_| self.tidy(&self.records()))?;
         let identity = driver.identity().clone();
         let before = self.read().get(&name).and_then(Entry::record).cloned();
         let previous = before.and_then(|old| {
@@ -349,12 +300,17 @@ impl Registry {
 
     /// Writes the list of drivers down and lets go of what none of them needs.
     fn record(&self, records: Vec<Record>) -> Result<()> {
-        let digests: Vec<Digest> = records.iter().flat_map(Record::digests).cloned().collect();
-        self.shelf.record(records)?;
-        if let Err(error) = self.compiler.cache().keep_only(&digests.iter().collect::<Vec<_>>()) {
+        self.shelf.record(&records)?;
+        self.tidy(&records);
+        Ok(())
+    }
+
+    /// Forgets the compiled code of all but these, a refused component's as well: it would fill the disk.
+    fn tidy(&self, records: &[Record]) {
+        let digests: Vec<&Digest> = records.iter().flat_map(Record::digests).collect();
+        if let Err(error) = self.compiler.cache().keep_only(&digests) {
             tracing::warn!(%error, "compiled code that nobody needs stays");
         }
-        Ok(())
     }
 
     fn records(&self) -> Vec<Record> {
@@ -453,51 +409,4 @@ fn other_version(loaded: &Identity, checked: &Checked) -> Error {
 
 fn shown(name: &str) -> String {
     one_line(name, 60).escape_default().to_string()
-}
-
-fn inspection(entry: &Entry) -> Inspection {
-    match entry {
-        Entry::BuiltIn(driver) => of_driver(driver.as_ref()),
-        Entry::Loaded { driver, record } => Inspection {
-            description: driver.manifest().description.clone(),
-            component: Some(component(record, &driver.manifest().api)),
-            statistics: Some(driver.statistics()),
-            ..of_driver(driver.as_ref())
-        },
-        Entry::Absent { record, why } => Inspection {
-            identity: Identity {
-                name: record.name.clone(),
-                version: record.current.version.clone(),
-            },
-            description: None,
-            component: Some(component(record, "")),
-            grants: Arc::default(),
-            capabilities: Capabilities::default(),
-            features: Features::default(),
-            statistics: None,
-            absent: Some(why.clone()),
-        },
-    }
-}
-
-fn of_driver(driver: &dyn LoadedDriver) -> Inspection {
-    Inspection {
-        identity: driver.identity().clone(),
-        description: None,
-        component: None,
-        grants: driver.grants().clone(),
-        capabilities: driver.capabilities(),
-        features: driver.features(),
-        statistics: None,
-        absent: None,
-    }
-}
-
-fn component(record: &Record, api: &str) -> ComponentInfo {
-    ComponentInfo {
-        api: api.to_owned(),
-        digest: record.current.digest.clone(),
-        size: record.current.size,
-        previous: record.previous.as_ref().map(|kept| kept.version.clone()),
-    }
 }

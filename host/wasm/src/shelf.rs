@@ -48,7 +48,13 @@ impl Record {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    drivers: &'a [Record],
+}
+
+#[derive(Deserialize)]
 struct Records {
     format: u32,
     drivers: Vec<Record>,
@@ -103,9 +109,9 @@ impl Shelf {
     }
 
     /// Writes down which drivers there are, and removes the components of those that are not.
-    pub(crate) fn record(&self, drivers: Vec<Record>) -> Result<()> {
+    pub(crate) fn record(&self, drivers: &[Record]) -> Result<()> {
         let keep: Vec<String> = drivers.iter().flat_map(Record::digests).map(file).collect();
-        let records = serde_json::to_vec_pretty(&Records {
+        let records = serde_json::to_vec_pretty(&Written {
             format: FORMAT,
             drivers,
         })
@@ -167,7 +173,7 @@ mod tests {
             shelf.keep(&Digest::of(bytes), bytes).unwrap();
         }
         let records = vec![record("a", b"two", Some(b"one"))];
-        shelf.record(records.clone()).unwrap();
+        shelf.record(&records).unwrap();
         let shelf = Shelf::open(base.path()).unwrap();
         assert_eq!(shelf.records().unwrap(), records);
         assert_eq!(shelf.take(&Digest::of(b"one")).unwrap(), b"one");
@@ -188,7 +194,7 @@ mod tests {
                 .message
                 .contains("load the driver again")
         );
-        shelf.record(vec![]).unwrap();
+        shelf.record(&[]).unwrap();
         for damaged in ["{", "{\"format\":2,\"drivers\":[]}"] {
             fs::write(base.path().join(RECORDS), damaged).unwrap();
             assert!(shelf.records().is_err());

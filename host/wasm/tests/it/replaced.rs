@@ -98,6 +98,8 @@ fn an_upgrade_that_fails_leaves_the_old_version_and_says_why() {
         ErrorCode::InvalidArgument
     );
     assert_eq!(running(&host), "1.0.0");
+    let cached = fs::read_dir(host.folder().join("cache")).unwrap().count();
+    assert_eq!(cached, 1, "the code of what was refused is not kept");
     host.create_network("guest").unwrap();
     assert_eq!(running(&host.restart()), "1.0.0");
 }
