@@ -5,7 +5,7 @@
 //!             and a link refused for its index would have the next message change a foreign one
 //!   realm     settings, sysctls, addresses, neighbours, isolation in nftables, then up, then routes
 //!   sandbox   loopback, the same, and with its up the first packet can flow
-//!   finish    settle new ports, publish
+//!   finish    settle new ports and pairs, publish
 //! ```
 //!
 //! A link that the realm and the sandbox share carries nothing before both ends are up, so what must hold before the first packet is
@@ -20,7 +20,7 @@ use jackfield_model::OperationId;
 
 use crate::{
     Batch, FirewallChange, Ifindex, LinkAt, Make, Namespace, Place, Plan, Request,
-    plan::{FirewallRule, LinkSetting, Route},
+    plan::{FirewallRule, LinkKind, LinkSetting, Route},
 };
 
 pub use links::{End, PlannedLink, planned_links};
@@ -111,8 +111,8 @@ pub fn compile(plan: &Plan, context: &Context<'_>) -> Vec<Stage> {
     for (at, make) in plan.makes.iter().enumerate().filter(|(at, _)| !folded.contains(at)) {
         steps.make(at, make);
     }
-    steps.firewall(plan);
     settle(plan, context, &mut steps);
+    steps.firewall(plan);
     stages.extend(steps.stages());
     stages
 }
@@ -201,34 +201,46 @@ fn generation(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
     }
 }
 
-/// A new port forwards at once only after the kernel has been made to run its deferred link work.
+/// What was just set up, or became a port, carries its first packet only after the kernel has been made to run its deferred link work:
+/// else an ARP request is lost now and then, and is sent again a second later.
 fn settle(plan: &Plan, context: &Context<'_>, steps: &mut Steps) {
-    let mut bridges = vec![];
+    let (mut ends, mut bridges) = (vec![], vec![]);
     for make in &plan.makes {
-        let Make::Set {
-            link,
-            to: LinkSetting::Controller(Some(bridge)),
-            ..
-        } = make
-        else {
-            continue;
-        };
-        if link.place != Place::Realm {
-            continue;
-        }
-        steps.add(
-            Place::Realm,
-            Class::Finish,
-            Request::Settle { index: link.index },
-            vec![],
-        );
-        if !bridges.contains(bridge) {
-            bridges.push(*bridge);
+        let Make::Set { link, to, .. } = make else { continue };
+        match to {
+            _ if link.place != Place::Realm => {}
+            LinkSetting::Controller(Some(bridge)) => {
+                once(&mut ends, link.index);
+                once(&mut bridges, *bridge);
+            }
+            LinkSetting::Up(true) if is_new_pair(plan, *link) => once(&mut ends, link.index),
+            _ => {}
         }
     }
-    for index in bridges.into_iter().filter(|bridge| (context.first_port)(*bridge)) {
+    let bridges = bridges.into_iter().filter(|bridge| (context.first_port)(*bridge));
+    for index in ends.into_iter().chain(bridges) {
         steps.add(Place::Realm, Class::Finish, Request::Settle { index }, vec![]);
     }
+}
+
+fn once(list: &mut Vec<Ifindex>, index: Ifindex) {
+    if !list.contains(&index) {
+        list.push(index);
+    }
+}
+
+/// Whether the plan makes this link as an end of a pair, whose carrier comes with the other end.
+fn is_new_pair(plan: &Plan, link: LinkAt) -> bool {
+    let pairs = plan.makes.iter().filter_map(|make| match make {
+        Make::Link(new) => Some(new),
+        _ => None,
+    });
+    pairs
+        .filter_map(|new| match &new.kind {
+            LinkKind::Veth { peer } => Some([new.at, peer.at]),
+            _ => None,
+        })
+        .any(|ends| ends.contains(&link))
 }
 
 /// The order within a namespace. Declaration order is the order of sending.

@@ -90,6 +90,15 @@ fn a_join_is_one_create_one_batch_a_namespace_and_a_settling() {
 }
 
 #[test]
+fn a_routed_pair_is_settled_as_a_port_is() {
+    let (host, inside) = (realm(OURS), sandbox(OURS + 1));
+    let ups = [set(host, LinkSetting::Up(true)), set(inside, LinkSetting::Up(true))];
+    let told = lines(&plan([vec![veth(host, "h", inside, "eth0")], ups.to_vec()].concat()));
+    let settled: Vec<_> = told.iter().filter(|l| l.contains("settle")).collect();
+    assert_eq!(settled, ["Realm: 0 settle"], "{told:?}");
+}
+
+#[test]
 fn each_link_is_created_in_a_batch_of_its_own() {
     let plan = plan(vec![
         bridge(realm(OURS), "a"),
