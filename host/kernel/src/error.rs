@@ -56,6 +56,14 @@ pub enum KernelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What was named as a namespace is none.
+    #[error("{object} is no network namespace: {problem}")]
+    NotANamespace {
+        /// What was named.
+        object: String,
+        /// What it is instead, or what was expected.
+        problem: &'static str,
+    },
     /// The namespace is gone, or is another one than it was.
     #[error("the network namespace {0} is gone")]
     NamespaceGone(String),
@@ -79,6 +87,7 @@ impl From<KernelError> for Error {
     fn from(error: KernelError) -> Self {
         let code = match &error {
             KernelError::NamespaceGone(_) => ErrorCode::NotFound,
+            KernelError::NotANamespace { .. } => ErrorCode::InvalidArgument,
             KernelError::Unsupported(_) => ErrorCode::Unsupported,
             other => match other.errno() {
                 Some(Errno::EEXIST | Errno::EADDRINUSE) => ErrorCode::AlreadyExists,
@@ -87,7 +96,9 @@ impl From<KernelError> for Error {
                 Some(Errno::EXFULL | Errno::ENOSPC | Errno::EMFILE | Errno::ENFILE) => ErrorCode::Exhausted,
                 Some(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => ErrorCode::Unsupported,
                 Some(Errno::EPERM | Errno::EACCES) => ErrorCode::Denied,
-                Some(Errno::EINVAL | Errno::ERANGE | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH | Errno::EHOSTUNREACH) => ErrorCode::InvalidArgument,
+                Some(
+                    Errno::EINVAL | Errno::ERANGE | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH | Errno::EHOSTUNREACH,
+                ) => ErrorCode::InvalidArgument,
                 _ => ErrorCode::Internal,
             },
         };

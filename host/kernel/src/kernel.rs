@@ -26,13 +26,13 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// Opens an existing one.
     ///
     /// # Errors
-    /// `NamespaceGone` when there is none, `Malformed` when the file is no network namespace.
+    /// `NamespaceGone` when there is none, `NotANamespace` when the file is none.
     fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace>;
 
     /// Takes over a descriptor that somebody sent.
     ///
     /// # Errors
-    /// `Malformed` when it is no network namespace.
+    /// `NotANamespace` when it is none.
     fn adopt_namespace(&self, fd: OwnedFd) -> Result<Namespace>;
 
     /// Gives a namespace a file that keeps it alive, as `ip netns` does.

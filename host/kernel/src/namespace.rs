@@ -42,7 +42,10 @@ pub struct Namespace {
 impl Namespace {
     /// A namespace of the real kernel.
     pub fn real(id: NamespaceId, fd: OwnedFd) -> Self {
-        Self { id, fd: Some(Arc::new(fd)) }
+        Self {
+            id,
+            fd: Some(Arc::new(fd)),
+        }
     }
 
     /// One of the simulated kernel.

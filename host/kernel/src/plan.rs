@@ -455,7 +455,10 @@ impl Route {
 
     /// A route to `destination` by a gateway on that link.
     pub fn via(destination: IpNetwork, gateway: IpAddr, link: Ifindex) -> Self {
-        Self { gateway: Some(gateway), ..Self::connected(destination, link) }
+        Self {
+            gateway: Some(gateway),
+            ..Self::connected(destination, link)
+        }
     }
 }
 
@@ -568,10 +571,17 @@ impl Plan {
 
     /// The links that this plan makes, veth peers as well.
     pub fn new_links(&self) -> impl Iterator<Item = LinkAt> {
-        self.makes.iter().filter_map(|m| if let Make::Link(l) = m { Some(l) } else { None }).flat_map(|l| {
-            let peer = if let LinkKind::Veth { peer } = &l.kind { Some(peer.at) } else { None };
-            std::iter::once(l.at).chain(peer)
-        })
+        self.makes
+            .iter()
+            .filter_map(|m| if let Make::Link(l) = m { Some(l) } else { None })
+            .flat_map(|l| {
+                let peer = if let LinkKind::Veth { peer } = &l.kind {
+                    Some(peer.at)
+                } else {
+                    None
+                };
+                std::iter::once(l.at).chain(peer)
+            })
     }
 }
 

@@ -123,10 +123,9 @@ fn open_file(path: &Path) -> Result<Namespace> {
         .map_err(|e| system("open namespace", object.clone(), e.into()))?
         .filesystem_type();
     if magic != NSFS_MAGIC {
-        return Err(malformed(
-            "open namespace",
+        return Err(not_a_namespace(
             object,
-            "it is no namespace file, expected one as /run/netns/NAME or /proc/PID/ns/net",
+            "expected a namespace's file as /run/netns/NAME or /proc/PID/ns/net",
         ));
     }
     let fd = File::open(itself(&found)).map_err(|cause| gone_or("open namespace", object.clone(), cause))?;
@@ -155,18 +154,10 @@ fn identify(fd: OwnedFd, object: String) -> Result<Namespace> {
     match system::namespace_type(&fd) {
         Ok(libc::CLONE_NEWNET) => {}
         Ok(_) => {
-            return Err(malformed(
-                "open namespace",
-                object,
-                "it is a namespace of another kind, expected a network namespace",
-            ));
+            return Err(not_a_namespace(object, "it is a namespace of another kind"));
         }
         Err(_) => {
-            return Err(malformed(
-                "open namespace",
-                object,
-                "it is no namespace, expected a network namespace",
-            ));
+            return Err(not_a_namespace(object, "it is no namespace at all"));
         }
     }
     let cookie = within_fd(&fd, cookie_here).and_then(|cookie| cookie);
@@ -289,6 +280,10 @@ fn gone_or(operation: &'static str, object: String, cause: io::Error) -> KernelE
         Some(Errno::ENOENT | Errno::ESRCH | Errno::ENOTDIR) => KernelError::NamespaceGone(object),
         _ => system(operation, object, cause),
     }
+}
+
+fn not_a_namespace(object: String, problem: &'static str) -> KernelError {
+    KernelError::NotANamespace { object, problem }
 }
 
 fn malformed(operation: &'static str, object: String, problem: &str) -> KernelError {

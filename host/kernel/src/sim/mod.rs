@@ -107,10 +107,9 @@ impl Kernel for Simulated {
     }
 
     fn adopt_namespace(&self, _fd: OwnedFd) -> Result<Namespace> {
-        Err(KernelError::Malformed {
-            operation: "adopt namespace",
-            object: "descriptor".into(),
-            problem: "a simulated kernel has no descriptors".into(),
+        Err(KernelError::NotANamespace {
+            object: "the descriptor".into(),
+            problem: "a simulated kernel has no descriptors",
         })
     }
 

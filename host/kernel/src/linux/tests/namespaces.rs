@@ -63,7 +63,7 @@ fn what_is_no_network_namespace_is_refused() {
     let Some(bench) = Bench::new() else { return };
     let open = |path: &str| bench.kernel.open_namespace(&NamespaceSource::Path(path.into()));
     for path in ["/etc/passwd", "/dev/null", "/", "/proc/self/ns/mnt"] {
-        assert!(matches!(open(path), Err(KernelError::Malformed { .. })), "{path}");
+        assert!(matches!(open(path), Err(KernelError::NotANamespace { .. })), "{path}");
     }
     assert!(matches!(open("/no/such/file"), Err(KernelError::NamespaceGone(_))));
     assert!(matches!(
@@ -73,7 +73,7 @@ fn what_is_no_network_namespace_is_refused() {
     let file = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
     assert!(matches!(
         bench.kernel.adopt_namespace(file),
-        Err(KernelError::Malformed { .. })
+        Err(KernelError::NotANamespace { .. })
     ));
 }
 

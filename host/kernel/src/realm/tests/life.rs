@@ -133,7 +133,9 @@ fn the_table_is_there_as_long_as_any_operation_needs_it() {
     commit(&realm, 'a', &plan(vec![publish(80)]), None);
     commit(&realm, 'b', &plan(vec![publish(81)]), None);
     realm.release(&operation('a'), vec![]).unwrap();
-    let Make::Firewall(left) = publish(81) else { unreachable!() };
+    let Make::Firewall(left) = publish(81) else {
+        unreachable!()
+    };
     assert_eq!(world.realm_dump().firewall, crate::nft::lines(&[left]).unwrap());
     realm.release(&operation('b'), vec![]).unwrap();
     assert!(
