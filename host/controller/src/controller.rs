@@ -338,6 +338,11 @@ impl Controller {
         Ok(())
     }
 
+    /// Waits until nothing is left to reap in any realm; false when that takes longer than half a minute.
+    pub fn quiesce(&self) -> bool {
+        self.inner.places().iter().all(|place| place.realm.quiesce())
+    }
+
     /// The realm that the daemon itself is in.
     pub fn own_realm(&self) -> Arc<Realm> {
         self.inner.own.realm.clone()
