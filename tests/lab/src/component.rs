@@ -25,16 +25,20 @@ pub fn read(driver: &str) -> Result<Vec<u8>> {
 /// When the manifest has no `version = "..."` of that length.
 pub fn with_version(bytes: &[u8], version: &str) -> Result<Vec<u8>> {
     let key = b"version = \"";
-    let found = bytes.windows(key.len()).position(|w| w == key).map(|at| at + key.len());
-    let at = found.ok_or_else(|| LabError::new("change the version of a component", "it has no manifest"))?;
-    let length = bytes[at..].iter().position(|b| *b == b'"').unwrap_or(0);
-    if length != version.len() {
-        return Err(LabError::new(
-            "change the version of a component",
-            format!("the version has {length} bytes"),
-        ));
-    }
     let mut changed = bytes.to_vec();
-    changed[at..at + length].copy_from_slice(version.as_bytes());
+    let mut found = 0;
+    // Linking may leave a second copy of the manifest's text among the module's data; the two have to agree.
+    for at in (0..bytes.len().saturating_sub(key.len())).filter(|at| bytes[*at..].starts_with(key)) {
+        let value = at + key.len();
+        let length = bytes[value..].iter().position(|b| *b == b'"').unwrap_or(0);
+        if length == version.len() {
+            changed[value..value + length].copy_from_slice(version.as_bytes());
+            found += 1;
+        }
+    }
+    if found == 0 {
+        let problem = format!("its manifest has no version of {} bytes", version.len());
+        return Err(LabError::new("change the version of a component", problem));
+    }
     Ok(changed)
 }

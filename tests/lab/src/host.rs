@@ -75,7 +75,7 @@ impl<'a> Host<'a> {
 
     /// The command line, run in the realm against this host.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = program(self.lab);
+        let mut command = command(self.lab);
         command.args(arguments).stdin(Stdio::null());
         self.lab
             .within(self.lab.realm(), || command.output())?
@@ -187,7 +187,7 @@ fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
         .append(true)
         .open(lab.path("host.log"))
         .during("open the host's log")?;
-    let mut command = program(lab);
+    let mut command = command(lab);
     command
         .arg("serve")
         .arg("--run-dir")
@@ -202,17 +202,17 @@ fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
         .stdout(Stdio::null())
         .stderr(log);
     let spawned: io::Result<Child> = lab.within(lab.realm(), || command.spawn())?;
-    spawned.during(&format!("start {}", binary().display()))
+    spawned.during(&format!("start {}", program().display()))
 }
 
-fn program(lab: &Lab) -> Command {
-    let mut command = Command::new(binary());
+fn command(lab: &Lab) -> Command {
+    let mut command = Command::new(program());
     command.env("JACKFIELD_SOCKET", lab.socket());
     command
 }
 
 /// The program under test: `JACKFIELD_BIN`, or the one that was built beside the running program.
-fn binary() -> PathBuf {
+pub fn program() -> PathBuf {
     if let Some(given) = std::env::var_os("JACKFIELD_BIN") {
         return given.into();
     }

@@ -23,6 +23,6 @@ mod sandbox;
 
 pub use client::{Answer, Client};
 pub use error::{LabError, Result};
-pub use host::{Host, HostOptions};
+pub use host::{Host, HostOptions, program};
 pub use lab::Lab;
 pub use sandbox::{Joined, Sandbox};

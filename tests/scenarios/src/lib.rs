@@ -4,17 +4,17 @@
 //! others, and leaves that realm as it was.
 #![forbid(unsafe_code)]
 
+mod inner;
+
+pub use inner::Inner;
+
 use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result, component};
 use serde_json::{Value, json};
 
 /// What the operator grants the drivers of drivers/: what each asks for in its manifest, and no more.
 pub const GRANTS: &str = r#"[ptp]
 links = ["veth"]
-neighbours = true
-firewall = ["masquerade", "internal"]
-sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
-addresses = ["169.254.1.1/32", "fe80::1/128"]
-routes = ["169.254.1.1/32", "fe80::1/128"]
+sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
 
 [macvlan]
 links = ["macvlan"]
@@ -125,7 +125,7 @@ pub fn expect_as_before(lab: &Lab, before: &jackfield_kernel::Dump) -> Result<()
 }
 
 /// The lines that only one of two values has, as their debug form writes them.
-fn difference(before: &impl std::fmt::Debug, after: &impl std::fmt::Debug) -> String {
+pub fn difference(before: &impl std::fmt::Debug, after: &impl std::fmt::Debug) -> String {
     let (before, after) = (format!("{before:#?}"), format!("{after:#?}"));
     let gone = before
         .lines()

@@ -87,7 +87,7 @@ fn networks() -> Vec<(&'static str, Value, &'static [&'static str])> {
         ),
         (
             "bridge name too long",
-            json!({ "name": "n", "options": { "name": "sixteen-bytes-xx" } }),
+            json!({ "name": "n", "options": { "bridge": "sixteen-bytes-xx" } }),
             &["sixteen-bytes-xx", "15"],
         ),
         ("bad id", json!({ "name": "n", "id": "abc" }), &["abc", "64"]),

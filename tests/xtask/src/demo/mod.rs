@@ -14,11 +14,7 @@ use steps::Teller;
 /// What the operator grants the driver that is loaded here.
 const GRANTS: &str = r#"[ptp]
 links = ["veth"]
-neighbours = true
-firewall = ["masquerade", "internal"]
-sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
-addresses = ["169.254.1.1/32", "fe80::1/128"]
-routes = ["169.254.1.1/32", "fe80::1/128"]
+sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
 "#;
 
 /// Runs it.
