@@ -53,7 +53,8 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
 /// The `jackfield` program.
 pub fn host(profile: Profile) -> Result<(), Failure> {
     let mut command = cargo();
-    command.args(["build", "--package", "jackfield"]);
+    // Chosen out of the workspace, not as a package: then its dependencies have the features that the tests' have, and are built once.
+    command.args(["build", "--workspace", "--bin", "jackfield"]);
     if matches!(profile, Profile::Release) {
         command.arg("--release");
     }
@@ -88,5 +89,5 @@ pub fn tests() -> Result<(), Failure> {
 
 /// The benchmarks.
 pub fn bench() -> Result<(), Failure> {
-    run(cargo().args(["build", "--release", "--package", "jackfield-bench"]))
+    run(cargo().args(["build", "--release", "--workspace", "--bin", "jackfield-bench"]))
 }
