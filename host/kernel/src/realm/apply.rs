@@ -16,6 +16,7 @@ impl Core {
     /// See [`super::Realm::apply`].
     pub fn apply(&self, operation: &OperationId, plan: &Plan, sandbox: Option<&SandboxAt>) -> Result<()> {
         let mut shared = self.write();
+        self.queue.busy();
         self.check(operation, plan, sandbox)?;
         let raise_loopback = self.loopback_is_down(&shared, operation, plan, sandbox)?;
         self.journal.append(Record::Begin {

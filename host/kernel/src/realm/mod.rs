@@ -159,6 +159,7 @@ impl Realm {
         };
         let sure = if phase == Phase::Committed {
             Stands::Yes
+        core.queue.busy();
         } else {
             Stands::Maybe
         };
