@@ -68,10 +68,15 @@ impl Inner {
                 },
             )
         });
-        for (_, operation) in record.stay.iter().flat_map(|s| &s.defaults) {
-            self.release(place, Some(operation), Vec::new())?;
+        match &record.stay {
+            Some(stay) => {
+                for (_, operation) in &stay.defaults {
+                    self.release_inside(place, operation, Vec::new(), &stay.sandbox)?;
+                }
+                self.release_inside(place, &stay.operation, all, &stay.sandbox)?;
+            }
+            None => self.append_notes(all)?,
         }
-        self.release(place, record.stay.as_ref().map(|s| &s.operation), all)?;
         self.post(told.publish());
         place.change(|s| {
             if record.stay.is_some() {

@@ -42,7 +42,7 @@ impl Inner {
                         endpoint,
                         family,
                         operation,
-                    } => self.take_back(place, &endpoint, family, &operation)?,
+                    } => self.take_back(place, sandbox, &endpoint, family, &operation)?,
                     DefaultRoute::Give {
                         endpoint,
                         family,
@@ -54,9 +54,16 @@ impl Inner {
         Ok(())
     }
 
-    fn take_back(&self, place: &Place, endpoint: &EndpointId, family: Family, operation: &OperationId) -> Result<()> {
+    fn take_back(
+        &self,
+        place: &Place,
+        sandbox: &SandboxId,
+        endpoint: &EndpointId,
+        family: Family,
+        operation: &OperationId,
+    ) -> Result<()> {
         let note = self.note_with_default(place, endpoint, family, None)?;
-        self.release(place, Some(operation), vec![note])?;
+        self.release_inside(place, operation, vec![note], sandbox)?;
         place.change(|s| s.set_default_route(endpoint, family, None));
         Ok(())
     }

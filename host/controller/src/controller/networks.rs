@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jackfield_driver::{LoadedDriver, Outcome, Phase};
 use jackfield_kernel::{Dump, plan::RouteKind};
-use jackfield_model::{Error, ErrorCode, Family, IpNetwork, NetworkId, OperationId, Options, Result};
+use jackfield_model::{Error, ErrorCode, Family, IpNetwork, NetworkId, OperationId, Options, Result, SandboxId};
 
 use super::{
     Inner, RERUNS,
@@ -213,6 +213,20 @@ impl Inner {
             }
             None => self.append_notes(notes),
         }
+    }
+
+    /// The same for what reaches into a sandbox, which need not be opened for it where the host keeps it open.
+    pub(super) fn release_inside(
+        &self,
+        place: &Place,
+        operation: &OperationId,
+        notes: Vec<jackfield_kernel::journal::Note>,
+        sandbox: &SandboxId,
+    ) -> Result<()> {
+        let kept = place.own_namespace(sandbox);
+        place.realm.release_from(operation, notes, kept.as_ref())?;
+        place.free_ports(operation);
+        Ok(())
     }
 
     pub(super) fn prune_networks(self: &Arc<Self>, place: &Place) -> Result<Vec<String>> {

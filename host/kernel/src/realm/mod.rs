@@ -149,11 +149,21 @@ impl Realm {
         core.journal.append(Record::Release {
             operation: operation.clone(),
             notes,
+        self.release_from(operation, notes, None)
+    }
+
+    /// The same, where the caller keeps the operation's sandbox open anyway: then it need not be opened, and stays as it is.
+    ///
+    /// # Errors
+    /// As [`Realm::release`].
+    pub fn release_from(&self, operation: &OperationId, notes: Vec<Note>, kept: Option<&Namespace>) -> Result<()> {
         })?;
         let Some(entry) = core.journal.entry(operation) else {
             return Ok(());
         };
-        let Ok(sandbox) = core.reach(entry.sandbox.as_ref()) else {
+        let kept = kept.filter(|kept| entry.sandbox.as_ref().is_some_and(|s| s.id == kept.id()));
+        let reached = kept.map_or_else(|| core.reach(entry.sandbox.as_ref()), |kept| Ok(Some(kept.clone())));
+        let Ok(sandbox) = reached else {
             core.queue.push(Work::TakeBack(operation.clone()));
             return Ok(());
         };
@@ -168,7 +178,9 @@ impl Realm {
         };
         let undone = core.take_back(&mut shared, operation, &entry, |_| sure, style, sandbox.as_ref());
         // An open socket would keep a sandbox alive that dies now.
-        sandbox.iter().for_each(|s| core.kernel.forget(s));
+        if kept.is_none() {
+            sandbox.iter().for_each(|s| core.kernel.forget(s));
+        }
         core.conclude(operation, undone);
         Ok(())
     }
