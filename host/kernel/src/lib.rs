@@ -34,7 +34,7 @@ pub use kernel::{Kernel, LinkQuery};
 pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
-pub use realm::{Applied, Realm, Recovered, RecoveredState, SandboxAt};
+pub use realm::{Applied, Realm, Recovered, RecoveredState, Rider, SandboxAt};
 pub use request::{Batch, FirewallChange, Request};
 pub use sim::Simulated;
 

@@ -3,12 +3,13 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, Phase, SandboxInterface};
-use jackfield_kernel::{LinkAt, LinkQuery, Place as Where};
+use jackfield_kernel::{Ifindex, LinkAt, LinkQuery, Place as Where};
 use jackfield_model::{Error, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
 
 use super::{
     Inner,
     drive::{About, guarded},
+    gateway::Defaults,
     outbox::{Call, Letter, Merged},
     place::Place,
     sandboxes::Opened,
@@ -43,6 +44,14 @@ struct Prepared {
     record: EndpointRecord,
     interface: Option<Interface>,
     gateways: Vec<IpAddr>,
+}
+
+impl Prepared {
+    /// The interface that the host puts into the sandbox. Where the runtime moves it, the default route is the runtime's too.
+    fn inside(&self) -> Option<Ifindex> {
+        let inside = self.interface.as_ref().filter(|i| i.at.place == Where::Sandbox);
+        inside.map(|i| i.at.index)
+    }
 }
 
 impl Inner {
@@ -139,6 +148,7 @@ impl Arrival<'_> {
         let name = &self.driver.identity().name;
         let (prepared, mut outcome, reservation) = self.inner.reserving(name, Layer::BootLong, || self.attempt())?;
         let operation = OperationId::random();
+        let (defaults, _turn) = self.defaults(prepared.inside(), prepared.gateways.clone())?;
         let record = EndpointRecord {
             driver: Some(self.driver.identity().clone()),
             stay: Some(Stay {
@@ -148,17 +158,15 @@ impl Arrival<'_> {
                 links: std::mem::take(&mut outcome.links),
                 interface: prepared.interface,
                 gateways: prepared.gateways,
-                defaults: Vec::new(),
+                defaults: defaults.recorded(),
                 age: self.place.change(|s| s.next_age()),
             }),
             ..prepared.record
         };
         let mut all = vec![notes::endpoint(self.place.id(), &record)];
         all.extend(reservation.notes());
-        let applied = self
-            .place
-            .realm
-            .apply(&operation, &outcome.plan, self.opened.at.as_ref());
+        let (realm, sandbox) = (&self.place.realm, self.opened.at.as_ref());
+        let applied = realm.apply_with(&operation, &outcome.plan, &defaults.riders, sandbox);
         if let Err(error) = applied.and_then(|applied| applied.commit(all)) {
             drop(reservation);
             self.tell_opposite();
@@ -171,6 +179,16 @@ impl Arrival<'_> {
         self.place.change(|s| s.record_stay(record));
         self.opened.arrived(self.place, &self.sandbox);
         Ok(())
+    }
+
+    /// The default routes that can go along with the join. The turn of seeing to the sandbox's lasts until the join is on record.
+    fn defaults(&self, inside: Option<Ifindex>, gateways: Vec<IpAddr>) -> Result<(Defaults, Option<impl Drop>)> {
+        let Some(index) = inside else {
+            return Ok((Defaults::default(), None));
+        };
+        let free = self.place.change(|s| s.begin_with_defaults(&self.sandbox, &gateways));
+        let turn = (!free.is_empty()).then(|| self.place.unwind(|s| s.end_settling(&self.sandbox)));
+        Ok((Defaults::by(&free, index)?, turn))
     }
 
     /// One run of the driver's calls, on a fresh instance.
@@ -257,7 +275,7 @@ impl Arrival<'_> {
                 .ok_or_else(|| Error::internal("an endpoint has no MAC address"))?,
             addresses: record.spec.addresses.clone(),
             routes: reply.routes.clone(),
-            // They come as an operation of their own, so that they can go to another endpoint: see the `gateway` module.
+            // They are operations of their own, so that they can go to another endpoint: see the `gateway` module.
             gateways: Vec::new(),
         };
         operation.finish_interface(*link, &interface)?;

@@ -1,9 +1,11 @@
-//! Default routes of a sandbox: given and taken back as operations of their own, one for each family, owned by the endpoint that has them.
+//! Default routes of a sandbox: operations of their own, one for each family, owned by the endpoint that has them, so that they can go to
+//! another endpoint while the one that had them stays. Where nobody has one yet, it rides along with the join: applied, journalled and
+//! committed with it. Otherwise it is given and taken back afterwards.
 
 use std::{net::IpAddr, sync::Arc};
 
 use jackfield_kernel::{
-    Make, Place as Where, Plan,
+    Make, Place as Where, Plan, Rider,
     plan::{Ifindex, Route},
 };
 use jackfield_model::{EndpointId, Error, Family, IpNetwork, OperationId, Result, SandboxId};
@@ -29,6 +31,37 @@ fn default_route(gateway: IpAddr, index: Ifindex) -> Result<Plan> {
         makes: vec![route],
         removals: Vec::new(),
     })
+}
+
+/// The default routes of an endpoint that joins, for families that nobody in the sandbox has one of.
+#[derive(Debug, Default)]
+pub(super) struct Defaults {
+    /// Which families.
+    pub families: Vec<Family>,
+    /// An operation for each.
+    pub riders: Vec<Rider>,
+}
+
+impl Defaults {
+    /// By these gateways.
+    pub fn by(gateways: &[IpAddr], index: Ifindex) -> Result<Self> {
+        let rider = |gateway: &IpAddr| {
+            default_route(*gateway, index).map(|plan| Rider {
+                operation: OperationId::random(),
+                plan,
+            })
+        };
+        Ok(Self {
+            families: gateways.iter().map(|gateway| Family::of(*gateway)).collect(),
+            riders: gateways.iter().map(rider).collect::<Result<_>>()?,
+        })
+    }
+
+    /// As the endpoint's record has them.
+    pub fn recorded(&self) -> Vec<(Family, OperationId)> {
+        let operations = self.riders.iter().map(|rider| rider.operation.clone());
+        self.families.iter().copied().zip(operations).collect()
+    }
 }
 
 impl Inner {

@@ -135,6 +135,26 @@ impl RealmState {
         Ok(wanted)
     }
 
+    /// Which of these gateways may be default routes from the first, of an endpoint that is about to join: those of families that nobody in
+    /// the sandbox has or is to get. Where there are any, the turn of seeing to the default routes is taken with it, until the endpoint is
+    /// on record; the others, and all when somebody else has the turn, are seen to afterwards.
+    pub fn begin_with_defaults(&mut self, sandbox: &SandboxId, gateways: &[IpAddr]) -> Vec<IpAddr> {
+        let is_free = |family| {
+            self.elected(sandbox, family).is_none()
+                && self.in_sandbox(sandbox).all(|e| e.default_route(family).is_none())
+        };
+        let free: Vec<IpAddr> = gateways
+            .iter()
+            .copied()
+            .filter(|gateway| is_free(Family::of(*gateway)))
+            .collect();
+        match self.sandboxes.get_mut(sandbox) {
+            Some(place) if !place.settling => place.settling = !free.is_empty(),
+            _ => return Vec::new(),
+        }
+        free
+    }
+
     pub(super) fn refuse_settling(&self, sandbox: &SandboxId) -> Result<(), Denied> {
         self.sandboxes
             .get(sandbox)

@@ -1,6 +1,6 @@
 //! The state machine by itself: what it allows, what it denies, and that a begin that is abandoned leaves no trace.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use jackfield_kernel::{LinkAt, NamespaceId, Place, plan::Ifindex};
 use jackfield_model::{OperationId, Options};
@@ -408,6 +408,36 @@ fn the_default_route_goes_by_priority_then_by_age_for_each_family_by_itself() {
         settle(&mut state, &place),
         [v4(&younger), (Family::Ipv6, younger)],
         "who was refused is passed over"
+    );
+}
+
+#[test]
+fn a_join_brings_the_default_routes_along_that_nobody_has_and_has_the_turn_meanwhile() {
+    let mut state = state();
+    ready(&mut state, "blue");
+    let place = sandbox(&mut state, "box");
+    let gateways: Vec<IpAddr> = ["10.0.0.1", "fd00::1"].map(|g| g.parse().unwrap()).to_vec();
+    assert!(state.begin_with_defaults(&place, &[]).is_empty());
+    assert_eq!(state.begin_with_defaults(&place, &gateways), gateways);
+    assert!(matches!(state.begin_settling(&place), Err(Denied::Busy { .. })));
+    assert!(
+        state.begin_with_defaults(&place, &gateways).is_empty(),
+        "another has the turn"
+    );
+    state.end_settling(&place);
+    let holder = joined(&mut state, "blue", &place, 0, &["10.0.0.1"]);
+    assert_eq!(
+        state.begin_with_defaults(&place, &gateways),
+        gateways[1..],
+        "one is to get it"
+    );
+    state.end_settling(&place);
+    settle(&mut state, &place);
+    state.refuse_default_route(&holder, Family::Ipv4, "refused".into());
+    assert_eq!(
+        state.begin_with_defaults(&place, &gateways),
+        gateways[1..],
+        "one has it still"
     );
 }
 

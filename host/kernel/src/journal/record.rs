@@ -23,6 +23,19 @@ pub struct SandboxRef {
     pub source: Option<NamespaceSource>,
 }
 
+impl Record {
+    /// One record for all of them.
+    pub fn together(mut records: Vec<Record>) -> Self {
+        match (records.len(), records.pop()) {
+            (1, Some(only)) => only,
+            (_, last) => {
+                records.extend(last);
+                Self::Together { records }
+            }
+        }
+    }
+}
+
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +81,11 @@ pub enum Record {
     Done {
         /// The operation.
         operation: OperationId,
+    },
+    /// Several facts that hold together or not at all.
+    Together {
+        /// In this order.
+        records: Vec<Record>,
     },
     /// Only notes.
     Notes {

@@ -102,6 +102,7 @@ impl State {
                 self.retract(&operation);
                 self.operations.remove(&operation);
             }
+            Record::Together { records } => records.into_iter().for_each(|record| self.apply(record)),
             Record::Notes { notes } => self.note(notes),
             Record::Reserved { realm, index } => self.reserve(realm, index),
         }

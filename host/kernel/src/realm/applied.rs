@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jackfield_model::OperationId;
 
-use super::{core::Core, queue::Work};
+use super::{apply::Joint, core::Core, queue::Work};
 use crate::{
     Namespace, Result,
     journal::{Note, Record},
@@ -22,15 +22,17 @@ use crate::{
 pub struct Applied {
     core: Arc<Core>,
     operation: OperationId,
+    riders: Vec<OperationId>,
     sandbox: Option<Namespace>,
     settled: bool,
 }
 
 impl Applied {
-    pub(super) fn new(core: Arc<Core>, operation: OperationId, sandbox: Option<Namespace>) -> Self {
+    pub(super) fn new(core: Arc<Core>, joint: &Joint<'_>, sandbox: Option<Namespace>) -> Self {
         Self {
             core,
-            operation,
+            operation: joint.operation.clone(),
+            riders: joint.riders.iter().map(|rider| rider.operation.clone()).collect(),
             sandbox,
             settled: false,
         }
@@ -47,22 +49,20 @@ impl Applied {
     /// When the journal cannot be written; then everything is taken back.
     pub fn commit(mut self, notes: Vec<Note>) -> Result<()> {
         let mut shared = self.core.write();
-        self.core.journal.append(Record::Commit {
-            operation: self.operation.clone(),
-            notes,
-        })?;
-        shared.applied.remove(&self.operation);
+        let mut commits = vec![commit(&self.operation, notes)];
+        commits.extend(self.riders.iter().map(|rider| commit(rider, Vec::new())));
+        self.core.journal.append(Record::together(commits))?;
         self.settled = true;
-        if let Some(entry) = self
-            .core
-            .journal
-            .entry(&self.operation)
-            .filter(|e| !e.plan.removals.is_empty())
-            && !self
-                .core
-                .remove(&shared, &self.operation, &entry, false, self.sandbox.as_ref())
-        {
-            self.core.queue.push(Work::Removals(self.operation.clone()));
+        for operation in std::iter::once(&self.operation).chain(&self.riders) {
+            shared.applied.remove(operation);
+            let entry = self.core.journal.entry(operation);
+            if let Some(entry) = entry.filter(|e| !e.plan.removals.is_empty())
+                && !self
+                    .core
+                    .remove(&shared, operation, &entry, false, self.sandbox.as_ref())
+            {
+                self.core.queue.push(Work::Removals(operation.clone()));
+            }
         }
         Ok(())
     }
@@ -76,7 +76,15 @@ impl Applied {
 impl Drop for Applied {
     fn drop(&mut self) {
         if !self.settled {
-            self.core.abort(&self.operation, self.sandbox.as_ref());
+            let last_first = self.riders.iter().rev().chain([&self.operation]);
+            last_first.for_each(|operation| self.core.abort(operation, self.sandbox.as_ref()));
         }
+    }
+}
+
+fn commit(operation: &OperationId, notes: Vec<Note>) -> Record {
+    Record::Commit {
+        operation: operation.clone(),
+        notes,
     }
 }

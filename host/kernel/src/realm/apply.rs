@@ -1,5 +1,7 @@
 //! A plan made real, stage by stage; the first refusal takes everything back.
 
+use std::borrow::Cow;
+
 use jackfield_model::OperationId;
 use nix::errno::Errno;
 
@@ -12,28 +14,61 @@ use crate::{
     takedown::{Stands, Style},
 };
 
+/// A plan that rides along with another one's: journalled, applied and committed with it, and taken back by itself.
+#[derive(Clone, Debug)]
+pub struct Rider {
+    /// Its operation.
+    pub operation: OperationId,
+    /// Its steps. They may name the links of the plan that it rides along with.
+    pub plan: Plan,
+}
+
+/// A plan and its riders.
+pub struct Joint<'a> {
+    pub operation: &'a OperationId,
+    pub plan: &'a Plan,
+    pub riders: &'a [Rider],
+}
+
+impl Joint<'_> {
+    /// In the order in which they are made.
+    pub fn parts(&self) -> impl Iterator<Item = (&OperationId, &Plan)> {
+        let riders = self.riders.iter().map(|rider| (&rider.operation, &rider.plan));
+        std::iter::once((self.operation, self.plan)).chain(riders)
+    }
+
+    /// All of it as one plan, its makes part by part.
+    fn whole(&self) -> Cow<'_, Plan> {
+        if self.riders.is_empty() {
+            return Cow::Borrowed(self.plan);
+        }
+        let mut whole = self.plan.clone();
+        for Rider { plan, .. } in self.riders {
+            whole.makes.extend(plan.makes.iter().cloned());
+            whole.removals.extend(plan.removals.iter().cloned());
+        }
+        Cow::Owned(whole)
+    }
+}
+
 impl Core {
-    /// See [`super::Realm::apply`].
-    pub fn apply(&self, operation: &OperationId, plan: &Plan, sandbox: Option<&SandboxAt>) -> Result<()> {
+    /// See [`super::Realm::apply_with`].
+    pub fn apply(&self, joint: &Joint<'_>, sandbox: Option<&SandboxAt>) -> Result<()> {
         let mut shared = self.write();
         self.queue.busy();
-        self.check(operation, plan, sandbox)?;
-        let raise_loopback = self.loopback_is_down(&shared, operation, plan, sandbox)?;
-        self.journal.append(Record::Begin {
-            operation: operation.clone(),
-            realm: self.namespace.id(),
-            sandbox: sandbox.map(|s| SandboxRef {
-                id: s.namespace.id(),
-                source: s.source.clone(),
-            }),
-            raises_loopback: raise_loopback,
-            plan: plan.clone(),
-        })?;
-        shared.begins(operation, plan);
+        joint
+            .parts()
+            .try_for_each(|(operation, plan)| self.check(operation, plan, sandbox))?;
+        let (operation, whole) = (joint.operation, joint.whole());
+        let raise_loopback = self.loopback_is_down(&shared, operation, &whole, sandbox)?;
+        self.journal.append(self.begin(joint, sandbox, raise_loopback))?;
+        joint
+            .parts()
+            .for_each(|(operation, plan)| shared.begins(operation, plan));
         let sandbox = sandbox.map(|s| &s.namespace);
         let first_port = |bridge: Ifindex| !shared.bridges.has_other(&bridge, operation);
         let stages = compile(
-            plan,
+            &whole,
             &Context {
                 operation,
                 sandbox,
@@ -41,23 +76,49 @@ impl Core {
                 first_port: &first_port,
             },
         );
-        let (stands, refusal) = self.run(stages, plan.makes.len(), sandbox);
+        let (stands, refusal) = self.run(stages, whole.makes.len(), sandbox);
         match refusal {
             None => {
-                shared.stands(operation, plan, sandbox.map(Namespace::id));
-                shared.applied.insert(operation.clone());
+                joint.parts().for_each(|(operation, plan)| {
+                    shared.stands(operation, plan, sandbox.map(Namespace::id));
+                    shared.applied.insert(operation.clone());
+                });
                 Ok(())
             }
             Some(refusal) => {
-                self.abandon(&mut shared, operation, |make| stands[make], sandbox);
+                self.abandon_all(&mut shared, joint, &stands, sandbox);
                 Err(refusal)
             }
         }
     }
 
+    fn begin(&self, joint: &Joint<'_>, sandbox: Option<&SandboxAt>, raises_loopback: bool) -> Record {
+        let begin = |(operation, plan): (&OperationId, &Plan)| Record::Begin {
+            operation: operation.clone(),
+            realm: self.namespace.id(),
+            sandbox: sandbox.map(|s| SandboxRef {
+                id: s.namespace.id(),
+                source: s.source.clone(),
+            }),
+            raises_loopback: raises_loopback && operation == joint.operation,
+            plan: plan.clone(),
+        };
+        Record::together(joint.parts().map(begin).collect())
+    }
+
     /// See [`super::Applied::abort`].
     pub fn abort(&self, operation: &OperationId, sandbox: Option<&Namespace>) {
         self.abandon(&mut self.write(), operation, |_| Stands::Yes, sandbox);
+    }
+
+    /// The last part first: it may rest on an earlier one.
+    fn abandon_all(&self, shared: &mut Shared, joint: &Joint<'_>, stands: &[Stands], sandbox: Option<&Namespace>) {
+        let (parts, mut rest): (Vec<_>, _) = (joint.parts().collect(), stands);
+        for (operation, plan) in parts.into_iter().rev() {
+            let (earlier, own) = rest.split_at(rest.len() - plan.makes.len());
+            self.abandon(shared, operation, |make| own[make], sandbox);
+            rest = earlier;
+        }
     }
 
     fn abandon(

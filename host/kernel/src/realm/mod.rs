@@ -40,9 +40,10 @@ use crate::{
 };
 
 pub use applied::Applied;
+pub use apply::Rider;
 pub use recover::{Recovered, RecoveredState};
 
-use self::{core::Core, indexes::Indexes, queue::Work};
+use self::{apply::Joint, core::Core, indexes::Indexes, queue::Work};
 
 /// How long a shutdown waits for the reaper; what is left by then is done at the next start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -116,12 +117,28 @@ impl Realm {
     /// # Errors
     /// The first refusal; everything made before it is taken back by then.
     pub fn apply(&self, operation: &OperationId, plan: &Plan, sandbox: Option<&SandboxAt>) -> Result<Applied> {
-        self.core.apply(operation, plan, sandbox)?;
-        Ok(Applied::new(
-            self.core.clone(),
-            operation.clone(),
-            sandbox.map(|s| s.namespace.clone()),
-        ))
+        self.apply_with(operation, plan, &[], sandbox)
+    }
+
+    /// The same with riders: what belongs to the plan now and may be taken back before it. Each of them is released by itself.
+    ///
+    /// # Errors
+    /// As [`Realm::apply`], for the plan and its riders as one.
+    pub fn apply_with(
+        &self,
+        operation: &OperationId,
+        plan: &Plan,
+        riders: &[Rider],
+        sandbox: Option<&SandboxAt>,
+    ) -> Result<Applied> {
+        let joint = Joint {
+            operation,
+            plan,
+            riders,
+        };
+        self.core.apply(&joint, sandbox)?;
+        let namespace = sandbox.map(|s| s.namespace.clone());
+        Ok(Applied::new(self.core.clone(), &joint, namespace))
     }
 
     /// Takes back a committed operation, last make first, on the state the journal has; journals `notes` with the beginning of it.
@@ -132,8 +149,17 @@ impl Realm {
     /// When the journal cannot be written, or the operation is applied and not committed yet. What the kernel does not let go of yet is
     /// retried by the reaper.
     pub fn release(&self, operation: &OperationId, notes: Vec<Note>) -> Result<()> {
+        self.release_from(operation, notes, None)
+    }
+
+    /// The same, where the caller keeps the operation's sandbox open anyway: then it need not be opened, and stays as it is.
+    ///
+    /// # Errors
+    /// As [`Realm::release`].
+    pub fn release_from(&self, operation: &OperationId, notes: Vec<Note>, kept: Option<&Namespace>) -> Result<()> {
         let core = &self.core;
         let mut shared = core.write();
+        core.queue.busy();
         let (phase, inherited) = match core.journal.entry(operation) {
             Some(entry) if entry.phase != Phase::Releasing => (entry.phase, entry.inherited),
             _ if notes.is_empty() => return Ok(()),
@@ -149,14 +175,6 @@ impl Realm {
         core.journal.append(Record::Release {
             operation: operation.clone(),
             notes,
-        self.release_from(operation, notes, None)
-    }
-
-    /// The same, where the caller keeps the operation's sandbox open anyway: then it need not be opened, and stays as it is.
-    ///
-    /// # Errors
-    /// As [`Realm::release`].
-    pub fn release_from(&self, operation: &OperationId, notes: Vec<Note>, kept: Option<&Namespace>) -> Result<()> {
         })?;
         let Some(entry) = core.journal.entry(operation) else {
             return Ok(());
@@ -169,7 +187,6 @@ impl Realm {
         };
         let sure = if phase == Phase::Committed {
             Stands::Yes
-        core.queue.busy();
         } else {
             Stands::Maybe
         };

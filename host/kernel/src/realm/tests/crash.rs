@@ -5,12 +5,13 @@ use crate::faulty::{CrashAtRecord, Fault};
 
 /// What a host does in its life. It goes on after the kernel has died to it, as threads of a killed process do not: so it reaches nothing.
 fn live(realm: &Realm, world: &World) {
-    let steps: [(char, Plan, Option<&SandboxAt>); 2] = [
-        ('a', network(0, "br0", "10.0.0.1/24"), None),
-        ('b', rich_join(10), Some(&world.sandbox)),
+    let (join, riders) = join_with_rider(10);
+    let steps: [(char, Plan, &[Rider], Option<&SandboxAt>); 2] = [
+        ('a', network(0, "br0", "10.0.0.1/24"), &[], None),
+        ('b', join, &riders, Some(&world.sandbox)),
     ];
-    for (digit, plan, sandbox) in &steps {
-        let Ok(applied) = realm.apply(&operation(*digit), plan, *sandbox) else {
+    for (digit, plan, riders, sandbox) in &steps {
+        let Ok(applied) = realm.apply_with(&operation(*digit), plan, riders, *sandbox) else {
             return;
         };
         if applied
@@ -23,15 +24,16 @@ fn live(realm: &Realm, world: &World) {
             return;
         }
     }
-    if realm
-        .release(
-            &operation('b'),
-            vec![Note {
-                key: "b".into(),
-                value: None,
-            }],
-        )
-        .is_ok()
+    if realm.release(&operation('c'), Vec::new()).is_ok()
+        && realm
+            .release(
+                &operation('b'),
+                vec![Note {
+                    key: "b".into(),
+                    value: None,
+                }],
+            )
+            .is_ok()
     {
         while !world.faulty.is_dead() && !realm.core.queue.drained(Duration::from_millis(5)) {}
     }
@@ -49,15 +51,19 @@ fn good_states(mut world: World) -> Vec<State> {
         .commit(vec![])
         .unwrap();
     let network = world.dumps();
+    let (join, riders) = join_with_rider(10);
     realm
-        .apply(&operation('b'), &rich_join(10), Some(&world.sandbox))
+        .apply_with(&operation('b'), &join, &riders, Some(&world.sandbox))
         .unwrap()
         .commit(vec![])
         .unwrap();
     let joined = world.dumps();
+    realm.release(&operation('c'), vec![]).unwrap();
+    let without_rider = world.dumps();
+    assert_ne!(without_rider, joined);
     realm.release(&operation('b'), vec![]).unwrap();
     assert!(realm.quiesce());
-    vec![nothing, network, joined, world.dumps()]
+    vec![nothing, network, joined, without_rider, world.dumps()]
 }
 
 /// What the notes say must be what the kernel has: network only, joined, or nothing.
@@ -82,7 +88,7 @@ fn check(world: &mut World, good: &[State], what: &str) {
 fn a_host_killed_at_any_boundary_of_its_journal_is_before_or_after() {
     everywhere(|new| {
         let good = good_states(new());
-        for (record, before) in (1..=6).flat_map(|record| [(record, true), (record, false)]) {
+        for (record, before) in (1..=8).flat_map(|record| [(record, true), (record, false)]) {
             let mut world = new();
             let realm = world.start();
             realm

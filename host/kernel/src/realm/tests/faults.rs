@@ -30,9 +30,12 @@ fn a_failure_at_any_request_of_a_plan_takes_all_of_it_back() {
 fn fails_and_leaves_nothing((world, realm): (World, Arc<Realm>), n: u64, fault: Fault) -> bool {
     let before = world.dumps();
     world.faulty.arm(n, fault);
-    let applied = realm.apply(&operation('b'), &rich_join(10), Some(&world.sandbox));
+    let (join, riders) = join_with_rider(10);
+    let applied = realm.apply_with(&operation('b'), &join, &riders, Some(&world.sandbox));
     if world.faulty.disarm() {
         applied.unwrap().abort();
+        assert!(realm.quiesce());
+        assert_eq!(world.dumps(), before, "aborted");
         return false;
     }
     assert!(applied.is_err(), "{fault:?} at {n}");

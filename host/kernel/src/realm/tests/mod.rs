@@ -254,3 +254,23 @@ fn rich_join(n: u32) -> Plan {
     ]);
     plan
 }
+
+/// The same with its default route as a rider: taken back by itself, before the rest.
+fn join_with_rider(n: u32) -> (Plan, [Rider; 1]) {
+    let mut join = rich_join(n);
+    let is_default = |make: &Make| {
+        matches!(
+            make,
+            Make::Route {
+                place: crate::Place::Sandbox,
+                ..
+            }
+        )
+    };
+    let at = join.makes.iter().position(is_default).unwrap();
+    let rider = Rider {
+        operation: operation('c'),
+        plan: plan(vec![join.makes.remove(at)]),
+    };
+    (join, [rider])
+}
