@@ -76,7 +76,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of that kind, not retryable.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retryable: false, object: None, step: None, driver: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            retryable: false,
+            object: None,
+            step: None,
+            driver: None,
+            source: None,
+        }
     }
 
     /// The request itself is wrong.

@@ -15,7 +15,10 @@ fn check(text: &str) -> Result<()> {
     if text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
         return Ok(());
     }
-    Err(Error::invalid(format!("\"{}\" is no id: expected 64 lower-case hexadecimal digits", text.escape_default())))
+    Err(Error::invalid(format!(
+        "\"{}\" is no id: expected 64 lower-case hexadecimal digits",
+        text.escape_default()
+    )))
 }
 
 fn random() -> String {
@@ -120,7 +123,13 @@ mod tests {
     fn an_id_is_64_lower_case_hexadecimal_digits() {
         let good = "0123456789abcdef".repeat(4);
         assert!(good.parse::<NetworkId>().is_ok());
-        for bad in ["", "abc", &good.to_uppercase(), &format!("{good}0"), &good.replace('0', "g")] {
+        for bad in [
+            "",
+            "abc",
+            &good.to_uppercase(),
+            &format!("{good}0"),
+            &good.replace('0', "g"),
+        ] {
             assert!(bad.parse::<NetworkId>().is_err(), "{bad}");
         }
     }

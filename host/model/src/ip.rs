@@ -36,11 +36,17 @@ impl Family {
 /// # Errors
 /// invalid-argument, when it is not `ADDRESS/LENGTH`.
 pub fn parse_cidr(text: &str) -> Result<IpNetwork> {
-    let error = || Error::invalid(format!("\"{}\" is no address with a prefix: expected one as 10.0.0.2/24 or fd00::2/64", text.escape_default()));
+    let error = || {
+        Error::invalid(format!(
+            "\"{}\" is no address with a prefix: expected one as 10.0.0.2/24 or fd00::2/64",
+            text.escape_default()
+        ))
+    };
     if !text.contains('/') {
         return Err(error());
     }
-    text.parse().map_err(|cause: ipnetwork::IpNetworkError| error().caused_by(cause))
+    text.parse()
+        .map_err(|cause: ipnetwork::IpNetworkError| error().caused_by(cause))
 }
 
 /// Reads a subnet: an address with its prefix and no host bits.
@@ -49,11 +55,17 @@ pub fn parse_cidr(text: &str) -> Result<IpNetwork> {
 /// invalid-argument, when it is no CIDR or has host bits set; then the message says which subnet was meant.
 pub fn parse_subnet(text: &str) -> Result<IpNetwork> {
     let parsed = parse_cidr(text).map_err(|e| {
-        Error::invalid(format!("\"{}\" is no subnet: expected one as 10.0.0.0/24 or fd00::/64", text.escape_default())).caused_by(e)
+        Error::invalid(format!(
+            "\"{}\" is no subnet: expected one as 10.0.0.0/24 or fd00::/64",
+            text.escape_default()
+        ))
+        .caused_by(e)
     })?;
     if parsed.ip() != parsed.network() {
         let meant = format!("{}/{}", parsed.network(), parsed.prefix());
-        return Err(Error::invalid(format!("{text} is an address inside a subnet, not a subnet: write {meant}")));
+        return Err(Error::invalid(format!(
+            "{text} is an address inside a subnet, not a subnet: write {meant}"
+        )));
     }
     Ok(parsed)
 }
@@ -66,7 +78,12 @@ mod tests {
     fn a_subnet_has_no_host_bits_and_the_refusal_names_the_one_meant() {
         assert!(parse_subnet("10.0.0.0/24").is_ok());
         assert!(parse_subnet("fd00::/64").is_ok());
-        assert!(parse_subnet("10.0.0.7/24").unwrap_err().message.ends_with("write 10.0.0.0/24"));
+        assert!(
+            parse_subnet("10.0.0.7/24")
+                .unwrap_err()
+                .message
+                .ends_with("write 10.0.0.0/24")
+        );
         for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/24", "x/8"] {
             assert!(parse_subnet(bad).is_err(), "{bad}");
         }

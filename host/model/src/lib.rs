@@ -22,6 +22,6 @@ pub use mac::MacAddr;
 pub use name::Name;
 pub use options::{KeyHelp, Options, nearest, unknown_key};
 pub use spec::{
-    Capabilities, EndpointReply, EndpointSpec, JoinReply, JoinSpec, NetworkSpec, NextHop, Pool, PortMapping, Scope, StaticRoute,
-    Transport,
+    Capabilities, EndpointReply, EndpointSpec, JoinReply, JoinSpec, NetworkSpec, NextHop, Pool, PortMapping, Scope,
+    StaticRoute, Transport,
 };

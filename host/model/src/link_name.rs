@@ -26,15 +26,25 @@ impl FromStr for LinkName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::invalid(format!("\"{}\" cannot name a link: {why}", text.escape_default())));
+        let refuse = |why: &str| {
+            Err(Error::invalid(format!(
+                "\"{}\" cannot name a link: {why}",
+                text.escape_default()
+            )))
+        };
         if text.is_empty() || text.len() > Self::MAX {
             return refuse(&format!("it has {} bytes, expected 1 to {}", text.len(), Self::MAX));
         }
         if matches!(text, "." | ".." | "all" | "default") {
             return refuse("the kernel keeps that word for itself");
         }
-        if let Some(bad) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '/' | ':' | '%')) {
-            return refuse(&format!("it contains {bad:?}, expected printable ASCII without '/', ':' and '%'"));
+        if let Some(bad) = text
+            .chars()
+            .find(|c| !c.is_ascii_graphic() || matches!(c, '/' | ':' | '%'))
+        {
+            return refuse(&format!(
+                "it contains {bad:?}, expected printable ASCII without '/', ':' and '%'"
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -68,7 +78,20 @@ mod tests {
         for good in ["eth0", "a", "br-0123456789ab", "x.1", "fifteen-bytes-x"] {
             assert!(good.parse::<LinkName>().is_ok(), "{good}");
         }
-        for bad in ["", "sixteen-bytes-xx", "a/b", "a:b", "a b", ".", "..", "all", "default", "%d", "tab\t", "naïve"] {
+        for bad in [
+            "",
+            "sixteen-bytes-xx",
+            "a/b",
+            "a:b",
+            "a b",
+            ".",
+            "..",
+            "all",
+            "default",
+            "%d",
+            "tab\t",
+            "naïve",
+        ] {
             assert!(bad.parse::<LinkName>().is_err(), "{bad}");
         }
     }

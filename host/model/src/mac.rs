@@ -19,7 +19,9 @@ impl MacAddr {
     pub fn new(octets: [u8; 6]) -> Result<Self> {
         let mac = Self(octets);
         if octets == [0; 6] || octets[0] & 1 == 1 {
-            return Err(Error::invalid(format!("{mac} cannot be an interface's MAC address: expected a unicast address")));
+            return Err(Error::invalid(format!(
+                "{mac} cannot be an interface's MAC address: expected a unicast address"
+            )));
         }
         Ok(mac)
     }
@@ -51,11 +53,19 @@ impl FromStr for MacAddr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let error = || Error::invalid(format!("\"{}\" is no MAC address: expected one as 02:42:ac:11:00:02", text.escape_default()));
+        let error = || {
+            Error::invalid(format!(
+                "\"{}\" is no MAC address: expected one as 02:42:ac:11:00:02",
+                text.escape_default()
+            ))
+        };
         let mut octets = [0u8; 6];
         let mut parts = text.split(':');
         for octet in &mut octets {
-            let part = parts.next().filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(error)?;
+            let part = parts
+                .next()
+                .filter(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit()))
+                .ok_or_else(error)?;
             *octet = u8::from_str_radix(part, 16).map_err(|cause| error().caused_by(cause))?;
         }
         if parts.next().is_some() {
@@ -84,8 +94,19 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes_and_refuses_what_no_interface_can_carry() {
-        assert_eq!("02:42:AC:11:00:02".parse::<MacAddr>().unwrap().to_string(), "02:42:ac:11:00:02");
-        for bad in ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:0:2", "00:00:00:00:00:00", "01:00:5e:00:00:01", "+2:42:ac:11:00:02"] {
+        assert_eq!(
+            "02:42:AC:11:00:02".parse::<MacAddr>().unwrap().to_string(),
+            "02:42:ac:11:00:02"
+        );
+        for bad in [
+            "",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:02:03",
+            "2:42:ac:11:0:2",
+            "00:00:00:00:00:00",
+            "01:00:5e:00:00:01",
+            "+2:42:ac:11:00:02",
+        ] {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
         }
         assert_eq!(MacAddr::random().octets()[0] & 3, 2);

@@ -137,7 +137,12 @@ pub struct JoinReply<Link> {
 // Not derived: that would ask for a default link, and there is none.
 impl<Link> Default for JoinReply<Link> {
     fn default() -> Self {
-        Self { interface: None, gateway_ipv4: None, gateway_ipv6: None, routes: Vec::new() }
+        Self {
+            interface: None,
+            gateway_ipv4: None,
+            gateway_ipv6: None,
+            routes: Vec::new(),
+        }
     }
 }
 
