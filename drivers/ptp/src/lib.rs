@@ -53,6 +53,7 @@ impl Driver for Ptp {
             host.set_mtu(mtu)?;
             sandbox.set_mtu(mtu)?;
         }
+        introduce(join, &host, &sandbox)?;
         let mut reply = JoinReply::interface(sandbox, "eth");
         for address in &join.endpoint.addresses {
             Route::to(Cidr::host(address.address())).add(Some(&host))?;
@@ -66,6 +67,21 @@ impl Driver for Ptp {
         host.set_up(true)?;
         Ok(reply)
     }
+}
+
+/// Tells the two ends of a pair each other's MAC for IPv6. The kernel makes a new address known to its link in deferred work, and a
+/// solicitation that comes before is lost for a second; ARP needs no such help.
+fn introduce(join: &JoinSpec, host: &Link, sandbox: &Link) -> Result<()> {
+    let of_ipv6 = |address: &IpAddr| address.is_ipv6();
+    if let Some(mac) = join.endpoint.mac.or_else(|| sandbox.mac()) {
+        let addresses = join.endpoint.addresses.iter().map(Cidr::address);
+        addresses.filter(of_ipv6).try_for_each(|address| host.add_neighbour(address, mac))?;
+    }
+    if let Some(mac) = host.mac() {
+        let gateways = pools_of(join).filter_map(|pool| pool.gateway);
+        gateways.filter(of_ipv6).try_for_each(|gateway| sandbox.add_neighbour(gateway, mac))?;
+    }
+    Ok(())
 }
 
 fn mtu(options: &Pairs) -> Result<Option<u32>> {

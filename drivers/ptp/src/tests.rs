@@ -52,6 +52,18 @@ fn an_endpoint_is_routed_by_its_own_pair_in_both_families() {
 }
 
 #[test]
+fn the_ends_of_a_pair_know_each_other_in_ipv6() {
+    let mut host = host();
+    let network = host.create_network(both_families()).unwrap();
+    let endpoint = Endpoint::new().address("10.1.0.2/24").address("fd00::2/64");
+    let sandbox = host.connect(&network, endpoint).unwrap();
+    let lines = (host.lines(), sandbox.lines());
+    let of = |lines: &[String], start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(of(&lines.0, "neighbour pair fd00::2 "), "{lines:?}");
+    assert!(of(&lines.1, "neighbour eth0 fd00::1 "), "{lines:?}");
+}
+
+#[test]
 fn endpoints_of_one_network_stand_side_by_side_and_go_one_by_one() {
     let mut host = host();
     let network = host.create_network(both_families()).unwrap();

@@ -18,6 +18,7 @@ use crate::{
 const GRANTS: &str = r#"[ptp]
 links = ["veth"]
 neighbours = true
+neighbours = true
 firewall = ["masquerade", "internal"]
 sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
 addresses = ["169.254.1.1/32", "fe80::1/128"]

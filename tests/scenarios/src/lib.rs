@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 /// What the operator grants the drivers of drivers/: what each asks for in its manifest, and no more.
 pub const GRANTS: &str = r#"[ptp]
 links = ["veth"]
+neighbours = true
 sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
 
 [macvlan]

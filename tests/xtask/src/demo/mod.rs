@@ -14,6 +14,7 @@ use steps::Teller;
 /// What the operator grants the driver that is loaded here.
 const GRANTS: &str = r#"[ptp]
 links = ["veth"]
+neighbours = true
 sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
 "#;
 
