@@ -1,7 +1,7 @@
 //! The native API: HTTP/1.1 and JSON, resources under `/v1`, one file a resource.
 //!
 //! Each handler does three things: it reads the request, calls the controller on a thread that may block, and converts the answer. What goes
-//! wrong anywhere becomes a problem in one place ([`refusal`]). A caller who hangs up does not stop an operation that has begun.
+//! wrong anywhere becomes a problem in one place (`refusal`). A caller who hangs up does not stop an operation that has begun.
 
 mod answer;
 mod body;

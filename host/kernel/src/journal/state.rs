@@ -42,7 +42,7 @@ pub struct Entry {
     pub sandbox: Option<SandboxRef>,
     /// See [`Record::Begin`].
     pub raises_loopback: bool,
-    /// Its steps. `was` of a setting is handed on when an older operation that changed the same setting goes: see [`State::retract`].
+    /// Its steps. `was` of a setting is handed on when an older operation that changed the same setting goes: see `State::retract`.
     pub plan: Arc<Plan>,
     /// How far it is.
     pub phase: Phase,

@@ -32,7 +32,7 @@ const REQUESTS: [libc::c_int; 6] = [
     GET_FLOWTABLE,
 ];
 
-/// See [`super::dump`].
+/// See [`super::dump()`].
 pub(super) fn dump(transport: &mut dyn Transport) -> Result<Vec<String>> {
     for _ in 0..ATTEMPTS {
         let before = generation(transport)?;

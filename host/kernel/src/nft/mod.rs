@@ -78,7 +78,7 @@ pub fn dump(transport: &mut dyn Transport) -> Result<Vec<String>> {
     dump::dump(transport)
 }
 
-/// What [`dump`] says where there is nothing but the host's table with exactly these rules: for the simulated kernel. It is read from the
+/// What [`dump()`] says where there is nothing but the host's table with exactly these rules: for the simulated kernel. It is read from the
 /// messages that would make them.
 ///
 /// # Errors
