@@ -75,11 +75,15 @@ fn introduce(join: &JoinSpec, host: &Link, sandbox: &Link) -> Result<()> {
     let of_ipv6 = |address: &IpAddr| address.is_ipv6();
     if let Some(mac) = join.endpoint.mac.or_else(|| sandbox.mac()) {
         let addresses = join.endpoint.addresses.iter().map(Cidr::address);
-        addresses.filter(of_ipv6).try_for_each(|address| host.add_neighbour(address, mac))?;
+        addresses
+            .filter(of_ipv6)
+            .try_for_each(|address| host.add_neighbour(address, mac))?;
     }
     if let Some(mac) = host.mac() {
         let gateways = pools_of(join).filter_map(|pool| pool.gateway);
-        gateways.filter(of_ipv6).try_for_each(|gateway| sandbox.add_neighbour(gateway, mac))?;
+        gateways
+            .filter(of_ipv6)
+            .try_for_each(|gateway| sandbox.add_neighbour(gateway, mac))?;
     }
     Ok(())
 }
