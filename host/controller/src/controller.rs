@@ -44,7 +44,7 @@ use jackfield_model::{Error, ErrorCode, Options, Result};
 
 use crate::{
     request::*,
-    state::is_full_id,
+    state::{RealmState, is_full_id},
     store::{Change, Durable, Keys, Layer},
 };
 use events::Events;
@@ -193,6 +193,14 @@ impl Controller {
     /// Deletes the networks that have no endpoints; answers with their names.
     pub fn prune_networks(&self, realm: RealmRef) -> Result<Vec<String>> {
         self.inner.prune_networks(&*self.inner.place(realm)?)
+    }
+
+    /// Whether any network waits for something.
+    pub fn has_waiting(&self) -> bool {
+        self.inner
+            .places()
+            .iter()
+            .any(|place| place.look(RealmState::has_waiting))
     }
 
     /// Applies the plans of networks that wait for something, where that has come.

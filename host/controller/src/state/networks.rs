@@ -147,6 +147,13 @@ impl RealmState {
         }
     }
 
+    /// Whether any network waits for something.
+    pub fn has_waiting(&self) -> bool {
+        self.networks
+            .values()
+            .any(|n| matches!(n.phase, NetworkPhase::Waiting(_)))
+    }
+
     /// The networks that wait, each from now on being applied again.
     pub fn begin_retry_waiting(&mut self) -> Vec<NetworkId> {
         let waiting = self

@@ -1,8 +1,13 @@
 //! Links that come: a network whose parent was missing is tried again.
 //!
 //! ```text
-//!   listen --a link comes, or messages were lost--> wait until it is quiet --> retry what waits --> listen
+//!   nobody waits --a network does--> listen, retry once --a link comes, or messages were lost--> wait until it is quiet --> retry --+
+//!        ^                             ^                                                                                           |
+//!        +-------- nobody any more ----+--------------------------------- somebody still ------------------------------------------+
 //! ```
+//! Most hosts have no such network, and a join or leave is told to whoever listens in a dozen messages, each a wake-up in the middle of it:
+//! so nobody listens for nothing.
+//!
 //! Nothing is read out of a message but that a link is there which is not the host's own: the controller looks for itself. So a lost message
 //! costs one retry and no knowledge.
 
@@ -20,27 +25,35 @@ use tokio::time::{sleep, timeout};
 const QUIET: Duration = Duration::from_millis(200);
 /// Longest wait for quiet, where links come all the time.
 const LONGEST: Duration = Duration::from_secs(2);
-/// Pause before listening anew.
+/// Pause before listening anew after that failed.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Pause between two looks whether anybody waits. A link that comes meanwhile is found all the same, when listening begins.
+const IDLE: Duration = Duration::from_secs(1);
 /// The host's own links have indexes from here on (see `Realm::reserve_index`): nobody waits for those.
 const OWN: u32 = 0x4000_0000;
 
 /// Listens for as long as the host runs.
 pub(super) async fn watch(controller: Controller) {
     loop {
-        if let Err(error) = listen(&controller).await {
+        if !controller.has_waiting() {
+            sleep(IDLE).await;
+        } else if let Err(error) = listen(&controller).await {
             tracing::warn!("cannot listen for links, networks that wait for one are not retried: {error}");
+            sleep(PAUSE).await;
         }
-        sleep(PAUSE).await;
     }
 }
 
+/// For as long as a network waits.
 async fn listen(controller: &Controller) -> std::io::Result<()> {
     let (connection, _handle, mut messages) = new_multicast_connection(&[MulticastGroup::Link])?;
     let reader = tokio::spawn(connection);
-    while let Ok((message, _)) = messages.recv().await {
-        if !matters(&message) {
-            continue;
+    retry(controller.clone()).await;
+    while controller.has_waiting() {
+        match messages.recv().await {
+            Ok((message, _)) if !matters(&message) => continue,
+            Ok(_) => {}
+            Err(closed) => return Err(std::io::Error::other(closed)),
         }
         let quiet = async { while let Ok(Ok(_)) = timeout(QUIET, messages.recv()).await {} };
         let _ = timeout(LONGEST, quiet).await;
