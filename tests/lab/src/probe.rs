@@ -3,10 +3,11 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     time::{Duration, Instant},
 };
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, recv, sendto, setsockopt, socket,
     sockopt,
@@ -20,9 +21,11 @@ use jackfield_kernel::Namespace;
 
 /// How long one packet may take in IPv4: far beyond what a veth needs, and below the second that a lost first ARP costs.
 const PACKET: Duration = Duration::from_millis(900);
-/// And in IPv6. The kernel joins a new address's solicited-node group in deferred work (addrconf_dad_work, also with IFA_F_NODAD); a
-/// neighbour solicitation that comes before is lost, and is sent again after a second (RFC 4861, RetransTimer).
+/// And in IPv6. The kernel makes a new address a local one, and joins its solicited-node group, in deferred work (addrconf_dad_work, also
+/// with IFA_F_NODAD): what comes before is lost, and a neighbour solicitation is sent again after a second only (RFC 4861, RetransTimer).
 const PACKET_IPV6: Duration = Duration::from_millis(2500);
+/// When an IPv6 echo request is sent again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 fn patience(to: IpAddr) -> Duration {
     if to.is_ipv4() { PACKET } else { PACKET_IPV6 }
@@ -48,25 +51,34 @@ fn echo(to: IpAddr) -> io::Result<Duration> {
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
     };
     let fd = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-    let limit = patience(to);
-    let wait = nix::sys::time::TimeVal::new(limit.as_secs().cast_signed(), i64::from(limit.subsec_micros()));
+    let once = if to.is_ipv4() { PACKET } else { AGAIN };
+    let wait = nix::sys::time::TimeVal::new(once.as_secs().cast_signed(), i64::from(once.subsec_micros()));
     setsockopt(&fd, sockopt::ReceiveTimeout, &wait)?;
     let (message, mark) = echo_request(request);
     let begun = Instant::now();
-    sendto(
-        fd.as_raw_fd(),
-        &message,
-        &SockaddrStorage::from(SocketAddr::new(to, 0)),
-        MsgFlags::empty(),
-    )?;
-    let mut buffer = [0u8; 1500];
-    while begun.elapsed() < limit {
-        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        if is_reply(&buffer[..length], to, reply, &mark) {
+    let target = SockaddrStorage::from(SocketAddr::new(to, 0));
+    while begun.elapsed() < patience(to) {
+        sendto(fd.as_raw_fd(), &message, &target, MsgFlags::empty())?;
+        if await_reply(&fd, to, reply, &mark, once)? {
             return Ok(begun.elapsed());
         }
     }
     Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Whether the reply comes within that time; what else the socket hears is passed over.
+fn await_reply(fd: &OwnedFd, to: IpAddr, reply: u8, mark: &[u8], at_most: Duration) -> io::Result<bool> {
+    let begun = Instant::now();
+    let mut buffer = [0u8; 1500];
+    while begun.elapsed() < at_most {
+        match recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Ok(length) if is_reply(&buffer[..length], to, reply, mark) => return Ok(true),
+            Ok(_) => {}
+            Err(Errno::EAGAIN) => return Ok(false),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(false)
 }
 
 /// An ICMP echo request (RFC 792, RFC 4443) and the bytes by which its reply is known. The kernel fills in the checksum for ICMPv6 only.
