@@ -19,7 +19,12 @@ struct Rule {
 
 const RULES: [Rule; 4] = [
     Rule {
-        holds: |p| !p.starts_with("host/kernel/") && !p.starts_with("host/wasm/") && !p.starts_with("tests/"),
+        // In the SDK it is what the bindings' generator writes, for the guest's side alone.
+        holds: |p| {
+            !["host/kernel/", "host/wasm/", "tests/", "sdk/rust/src/lib.rs"]
+                .iter()
+                .any(|f| p.starts_with(f))
+        },
         word: "allow(unsafe_code)",
         why: "unsafe stands in the kernel crate, and in one module of the wasm crate, only",
     },
