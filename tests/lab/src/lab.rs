@@ -133,8 +133,11 @@ impl Lab {
             group: 0,
             sandbox: Some(other.clone()),
         };
-        self.send(&self.realm, &[create, up(near)])
-            .and_then(|()| self.send(&other, &[up(far)]))?;
+        // Without link-local addresses: the kernel would make them in deferred work, at some moment after the first dump.
+        self.send(&self.realm, &[create, no_generation(near), up(near)])?;
+        self.send(&other, &[no_generation(far), up(far)])?;
+        // A link that was just set up carries nothing until the kernel has done its deferred work on it.
+        self.send(&self.realm, &[Request::Settle { index: near }])?;
         Ok(other)
     }
 
@@ -221,6 +224,13 @@ impl Drop for Lab {
         unpin_all(&self.kernel, &self.path("netns"));
         // A host that was killed leaves its pinned sandboxes: the folder cannot go while something is mounted in it.
         unpin_all(&self.kernel, &self.path("run/netns"));
+    }
+}
+
+fn no_generation(index: Ifindex) -> Request {
+    Request::SetLink {
+        index,
+        setting: LinkSetting::AddressGeneration(false),
     }
 }
 
