@@ -14,26 +14,6 @@ use crate::{
     subject::Subject,
 };
 
-/// What the operator grants the components: what they ask for.
-const GRANTS: &str = r#"[ptp]
-links = ["veth"]
-neighbours = true
-neighbours = true
-firewall = ["masquerade", "internal"]
-sysctls = ["ipv4/conf/forwarding", "ipv4/conf/proxy_arp", "ipv6/conf/force_forwarding", "ipv6/conf/proxy_ndp"]
-addresses = ["169.254.1.1/32", "fe80::1/128"]
-routes = ["169.254.1.1/32", "fe80::1/128"]
-
-[macvlan]
-links = ["macvlan"]
-parents = ["up*"]
-
-[bridge-component]
-links = ["bridge", "veth"]
-names = ["br-*"]
-firewall = ["masquerade", "internal"]
-sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
-"#;
 /// How long a leave's deferred work may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// With its last words, when it does not serve.
 pub fn host(lab: &Lab) -> Result<Host<'_>> {
     let options = HostOptions {
-        grants: GRANTS.to_owned(),
+        grants: component::GRANTS.to_owned(),
         ..HostOptions::default()
     };
     Host::start(lab, options).during("start the host")

@@ -7,6 +7,23 @@ use crate::{
     error::{During, LabError},
 };
 
+/// What the operator grants the drivers of drivers/: what each asks for in its manifest, and no more.
+pub const GRANTS: &str = r#"[ptp]
+links = ["veth"]
+neighbours = true
+sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
+
+[macvlan]
+links = ["macvlan"]
+parents = ["up*"]
+
+[bridge-component]
+links = ["bridge", "veth"]
+names = ["br-*"]
+firewall = ["masquerade", "internal"]
+sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
+"#;
+
 /// The bytes of a driver of drivers/, from the folder that `cargo xtask` names in `JACKFIELD_DRIVERS`.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use jackfield_lab::{Lab, LabError, component, program};
 use jackfield_model::{Error, Options};
 use jackfield_wasm::{Allowance, CompileSettings, Engine, Outside, Registry, Settings};
 
-use crate::{GRANTS, Kind};
+use crate::Kind;
 
 /// The insides.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ fn registry(lab: &Lab) -> Result<Registry, Error> {
             deadline: Duration::from_secs(60),
         },
     };
-    let granted = Arc::new(Granted(GrantsFile::parse(GRANTS)?));
+    let granted = Arc::new(Granted(GrantsFile::parse(component::GRANTS)?));
     let registry = Registry::open(&Engine::new()?, settings, granted)?;
     let built_ins = BuiltIns::new();
     let drivers = built_ins.names().into_iter().filter_map(|name| built_ins.find(&name));

@@ -11,23 +11,6 @@ pub use inner::Inner;
 use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result, component};
 use serde_json::{Value, json};
 
-/// What the operator grants the drivers of drivers/: what each asks for in its manifest, and no more.
-pub const GRANTS: &str = r#"[ptp]
-links = ["veth"]
-neighbours = true
-sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
-
-[macvlan]
-links = ["macvlan"]
-parents = ["up*"]
-
-[bridge-component]
-links = ["bridge", "veth"]
-names = ["br-*"]
-firewall = ["masquerade", "internal"]
-sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
-"#;
-
 /// A kind of network that scenarios are run on.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
@@ -92,7 +75,7 @@ pub fn host(lab: &Lab) -> Result<Host<'_>> {
     Host::start(
         lab,
         HostOptions {
-            grants: GRANTS.to_owned(),
+            grants: component::GRANTS.to_owned(),
             ..HostOptions::default()
         },
     )

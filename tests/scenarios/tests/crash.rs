@@ -4,8 +4,8 @@
 use std::os::unix::process::ExitStatusExt;
 
 use jackfield_kernel::{Dump, Kernel, NamespaceSource};
-use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result};
-use jackfield_scenarios::{GRANTS, KINDS, Kind, expect_as_before, load};
+use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result, component};
+use jackfield_scenarios::{KINDS, Kind, expect_as_before, load};
 use serde_json::json;
 
 /// Far more than one scenario appends; the loop ends when the host no longer dies.
@@ -38,7 +38,7 @@ fn options(kill_at: Option<String>) -> HostOptions {
         .into_iter()
         .collect();
     HostOptions {
-        grants: GRANTS.to_owned(),
+        grants: component::GRANTS.to_owned(),
         environment,
         ..HostOptions::default()
     }

@@ -11,13 +11,6 @@ use serde_json::json;
 use crate::{build::component, failure::Failure};
 use steps::Teller;
 
-/// What the operator grants the driver that is loaded here.
-const GRANTS: &str = r#"[ptp]
-links = ["veth"]
-neighbours = true
-sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
-"#;
-
 /// Runs it.
 pub fn run() -> Result<(), Failure> {
     let bytes =
@@ -105,7 +98,7 @@ fn show(component: &[u8]) -> Result<()> {
 
 fn options() -> HostOptions {
     HostOptions {
-        grants: GRANTS.to_owned(),
+        grants: jackfield_lab::component::GRANTS.to_owned(),
         ..HostOptions::default()
     }
 }
