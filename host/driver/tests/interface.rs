@@ -3,52 +3,13 @@
 
 mod common;
 
-use std::net::IpAddr;
-
-use common::{Host, UPLINK};
+use common::{Host, UPLINK, code, interface, ip, net, none, publish};
 use jackfield_driver::{Context, Operation, Phase, SandboxInterface, grants::Grants};
 use jackfield_kernel::{
     Make, Place,
     plan::{FirewallRule, LinkKind, MacvlanMode},
 };
-use jackfield_model::{ErrorCode, IpNetwork, NextHop, Options, PortMapping, Result, StaticRoute, Transport};
-
-fn net(text: &str) -> IpNetwork {
-    text.parse().unwrap()
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn none() -> Options {
-    Options::new()
-}
-
-fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
-    result.unwrap_err().code
-}
-
-/// What the host gives the test endpoint's interface.
-fn interface() -> SandboxInterface {
-    SandboxInterface {
-        name: "eth0".parse().unwrap(),
-        mac: "02:00:00:00:00:07".parse().unwrap(),
-        addresses: vec![net("10.1.0.2/24"), net("fd00::2/64")],
-        routes: Vec::new(),
-        gateways: vec![ip("10.1.0.1"), ip("fd00::1")],
-    }
-}
-
-fn publish(host_port: u16) -> PortMapping {
-    PortMapping {
-        transport: Transport::Tcp,
-        container_port: 80,
-        host_address: ip("0.0.0.0"),
-        host_port,
-        count: 1,
-    }
-}
+use jackfield_model::{ErrorCode, NextHop, PortMapping, StaticRoute};
 
 #[test]
 fn publishing_needs_an_endpoint_with_such_an_address_and_a_free_port() {

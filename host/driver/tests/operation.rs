@@ -3,52 +3,13 @@
 
 mod common;
 
-use std::net::IpAddr;
-
-use common::{Host, options};
-use jackfield_driver::{LinkId, Operation, Phase, SandboxInterface, grants::Grants};
+use common::{Host, code, interface, ip, net, none, options, publish};
+use jackfield_driver::{LinkId, Operation, Phase, grants::Grants};
 use jackfield_kernel::{
     Make, Removal,
     plan::{ForwardingEntry, LinkSetting, MacvlanMode, Rate, SysctlTable},
 };
-use jackfield_model::{ErrorCode, Family, IpNetwork, Options, PortMapping, Result, Transport};
-
-fn net(text: &str) -> IpNetwork {
-    text.parse().unwrap()
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn none() -> Options {
-    Options::new()
-}
-
-fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
-    result.unwrap_err().code
-}
-
-/// What the host gives the test endpoint's interface.
-fn interface() -> SandboxInterface {
-    SandboxInterface {
-        name: "eth0".parse().unwrap(),
-        mac: "02:00:00:00:00:07".parse().unwrap(),
-        addresses: vec![net("10.1.0.2/24"), net("fd00::2/64")],
-        routes: Vec::new(),
-        gateways: vec![ip("10.1.0.1"), ip("fd00::1")],
-    }
-}
-
-fn publish(host_port: u16) -> PortMapping {
-    PortMapping {
-        transport: Transport::Tcp,
-        container_port: 80,
-        host_address: ip("0.0.0.0"),
-        host_port,
-        count: 1,
-    }
-}
+use jackfield_model::{ErrorCode, Family};
 
 #[test]
 fn steps_are_taken_in_four_phases_only() {

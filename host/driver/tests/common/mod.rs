@@ -4,14 +4,19 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
 use jackfield_driver::{
-    Context, Identity, Operation, Outcome, OwnLink, Phase, PortBook, StateStore, Versioned, grants::Grants,
+    Context, Identity, Operation, Outcome, OwnLink, Phase, PortBook, SandboxInterface, StateStore, Versioned,
+    grants::Grants,
 };
 use jackfield_kernel::{Dump, Ifindex, Kernel, Namespace, Plan, Realm, SandboxAt, Simulated, journal::Journal};
-use jackfield_model::{EndpointId, EndpointSpec, NetworkId, NetworkSpec, OperationId, Options, Pool, Result};
+use jackfield_model::{
+    EndpointId, EndpointSpec, ErrorCode, IpNetwork, NetworkId, NetworkSpec, OperationId, Options, Pool, PortMapping,
+    Result, Transport,
+};
 
 /// The index of the host's own link.
 pub const UPLINK: u32 = 2;
@@ -168,4 +173,41 @@ fn network(internal: bool) -> NetworkSpec {
 
 pub fn options(pairs: &[(&str, &str)]) -> Options {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+pub fn net(text: &str) -> IpNetwork {
+    text.parse().unwrap()
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn none() -> Options {
+    Options::new()
+}
+
+pub fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+    result.unwrap_err().code
+}
+
+/// What the host gives the test endpoint's interface.
+pub fn interface() -> SandboxInterface {
+    SandboxInterface {
+        name: "eth0".parse().unwrap(),
+        mac: "02:00:00:00:00:07".parse().unwrap(),
+        addresses: vec![net("10.1.0.2/24"), net("fd00::2/64")],
+        routes: Vec::new(),
+        gateways: vec![ip("10.1.0.1"), ip("fd00::1")],
+    }
+}
+
+pub fn publish(host_port: u16) -> PortMapping {
+    PortMapping {
+        transport: Transport::Tcp,
+        container_port: 80,
+        host_address: ip("0.0.0.0"),
+        host_port,
+        count: 1,
+    }
 }
