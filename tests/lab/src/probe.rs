@@ -131,13 +131,27 @@ pub fn tcp(
 ) -> Result<SocketAddr> {
     let step = format!("TCP to {connect}");
     let listener = lab
-        .within(server, || TcpListener::bind(listen))?
+        .within(server, || bind(listen))?
         .during(&format!("listen on {listen}"))?;
     listener.set_nonblocking(true).during(&step)?;
     let echo = std::thread::spawn(move || serve_once(&listener));
     let sent = lab.within(client, || exchange(connect))?;
     let peer = echo.join().map_err(|_| LabError::new(&step, "the server panicked"))?;
     sent.and(peer).during(&step)
+}
+
+/// Listens. A program that another scenario starts at this moment holds a copy of an earlier listener until it has begun to run: the
+/// port is free soon.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + PACKET_IPV6;
+    loop {
+        match TcpListener::bind(address) {
+            Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Waits for one connection, but no longer than its client does.

@@ -7,9 +7,10 @@
 //! ```
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use jackfield_model::{PortMapping, Transport as Protocol};
@@ -138,9 +139,21 @@ fn set_up(node: &Node, (v4, v6): (&str, &str)) {
     ));
 }
 
+/// A program that another test starts at this moment holds a copy of an earlier test's listener until it has begun to run: the port is
+/// free soon.
+fn listener(address: &str) -> TcpListener {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(address) {
+            Err(taken) if taken.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => thread::yield_now(),
+            other => return other.unwrap(),
+        }
+    }
+}
+
 /// Who the server sees when the client sends to `to`, by TCP. None when nothing gets through.
 fn seen(client: &Node, to: &str, server: &Node, listen: &str, wait: Duration) -> Option<IpAddr> {
-    let listener = server.run(|| TcpListener::bind(listen).unwrap());
+    let listener = server.run(|| listener(listen));
     let mut stream = client
         .run(|| TcpStream::connect_timeout(&to.parse().unwrap(), wait))
         .ok()?;
