@@ -24,6 +24,7 @@ mod networks;
 mod open;
 mod outbox;
 mod place;
+mod publish;
 mod recover;
 mod replan;
 mod sandboxes;
@@ -40,7 +41,7 @@ use std::{
 
 use jackfield_driver::{Drivers, LoadedDriver, Outcome, StateStore};
 use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
-use jackfield_model::{Error, ErrorCode, Options, Result};
+use jackfield_model::{Error, ErrorCode, Options, Publish, Result};
 
 use crate::{
     request::*,
@@ -262,6 +263,11 @@ impl Controller {
     ) -> Result<Done<EndpointInfo>> {
         self.inner
             .connect(&*self.inner.place(realm)?, network, sandbox, &endpoint, &join)
+    }
+
+    /// Gives an endpoint in a sandbox these published ports and no others: all of them, or it keeps those that it has.
+    pub fn set_ports(&self, realm: RealmRef, endpoint: &str, publish: &[Publish]) -> Result<Done<EndpointInfo>> {
+        self.inner.set_ports(&*self.inner.place(realm)?, endpoint, publish)
     }
 
     /// leave and delete-endpoint in one.

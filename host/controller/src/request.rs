@@ -3,7 +3,9 @@
 use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use jackfield_kernel::{NamespaceId, NamespaceSource};
-use jackfield_model::{EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, SandboxId};
+use jackfield_model::{
+    EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, PortMapping, Publish, SandboxId,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which realm a request is for.
@@ -102,6 +104,9 @@ pub struct Join {
     pub interface: Option<LinkName>,
     /// Join options, untouched.
     pub options: Options,
+    /// Ports of the endpoint that others reach on the host's addresses.
+    #[serde(default)]
+    pub publish: Vec<Publish>,
 }
 
 /// Whether something happened.
@@ -184,6 +189,9 @@ pub struct EndpointInfo {
     pub interface: Option<LinkName>,
     /// Default gateways that the driver gave.
     pub gateways: Vec<IpAddr>,
+    /// Its published ports, with the host's ports that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortMapping>,
     /// Driver name and version that answered its join.
     pub driver: String,
     /// Driver options.
@@ -221,7 +229,7 @@ pub struct Event {
     pub time_ms: u64,
     /// `network`, `endpoint`, `sandbox`, `driver`.
     pub object: String,
-    /// `create`, `delete`, `join`, `leave`, `load`, `upgrade`, `unload`, `waiting`, `recovered`.
+    /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`.
     pub action: String,
     /// The object's id or the driver's name.
     pub id: String,

@@ -22,4 +22,4 @@ pub use call::{Driver, Drivers, Features, Identity, LoadedDriver};
 pub use context::{Context, LinkId, Outcome, OwnLink, Phase, SandboxInterface, StateStore, StateWrite, Versioned};
 pub use manifest::{API_VERSION, Line, Manifest, SECTION, missing, snippet};
 pub use operation::{Operation, relink::relink};
-pub use ports::{PortBook, PortReservation};
+pub use ports::{PortBook, PortOwner, PortReservation};

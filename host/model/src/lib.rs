@@ -12,6 +12,7 @@ mod link_name;
 mod mac;
 mod name;
 mod options;
+mod port;
 mod spec;
 
 pub use error::{Error, ErrorCode, Result};
@@ -21,6 +22,7 @@ pub use link_name::LinkName;
 pub use mac::MacAddr;
 pub use name::Name;
 pub use options::{KeyHelp, Options, nearest, unknown_key};
+pub use port::{HostPort, Publish};
 pub use spec::{
     Capabilities, EndpointReply, EndpointSpec, JoinReply, JoinSpec, NetworkSpec, NextHop, Pool, PortMapping, Scope,
     StaticRoute, Transport,

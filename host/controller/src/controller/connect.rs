@@ -2,8 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, Phase, SandboxInterface};
-use jackfield_kernel::{Ifindex, LinkAt, LinkQuery, Place as Where};
+use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, OwnLink, Phase, SandboxInterface};
+use jackfield_kernel::{Ifindex, LinkAt, LinkQuery, Place as Where, Rider};
 use jackfield_model::{Error, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     gateway::Defaults,
     outbox::{Call, Letter, Merged},
     place::Place,
+    publish::{Prepared as Ports, Publisher, publications},
     sandboxes::Opened,
 };
 use crate::{
@@ -44,6 +45,7 @@ struct Prepared {
     record: EndpointRecord,
     interface: Option<Interface>,
     gateways: Vec<IpAddr>,
+    ports: Vec<Ports>,
 }
 
 impl Prepared {
@@ -159,6 +161,7 @@ impl Arrival<'_> {
                 interface: prepared.interface,
                 gateways: prepared.gateways,
                 defaults: defaults.recorded(),
+                ports: publications(&prepared.ports),
                 age: self.place.change(|s| s.next_age()),
             }),
             ..prepared.record
@@ -166,16 +169,22 @@ impl Arrival<'_> {
         let mut all = vec![notes::endpoint(self.place.id(), &record)];
         all.extend(reservation.notes());
         let (realm, sandbox) = (&self.place.realm, self.opened.at.as_ref());
-        let applied = realm.apply_with(&operation, &outcome.plan, &defaults.riders, sandbox);
+        let riders: Vec<Rider> = defaults
+            .riders
+            .into_iter()
+            .chain(prepared.ports.iter().map(Ports::rider))
+            .collect();
+        let applied = realm.apply_with(&operation, &outcome.plan, &riders, sandbox);
         if let Err(error) = applied.and_then(|applied| applied.commit(all)) {
             drop(reservation);
-            self.tell_opposite();
+            self.tell_opposite(&prepared.ports);
             return Err(Error::from(error)
                 .step("join")
                 .driver(self.driver.identity().to_string()));
         }
         reservation.publish();
         self.place.hold_ports(&operation, outcome.ports);
+        self.place.hold_all(prepared.ports);
         self.place.change(|s| s.record_stay(record));
         self.opened.arrived(self.place, &self.sandbox);
         Ok(())
@@ -207,12 +216,41 @@ impl Arrival<'_> {
         }
         let joined = self.call_join(&mut *instance, record, &mut merged);
         if joined.is_err() && self.creating {
-            self.tell_opposite();
+            self.tell_opposite(&[]);
         }
-        let (prepared, mut outcome) = joined?;
+        let (mut prepared, mut outcome) = joined?;
         merged.add(&mut outcome);
+        let ports = self.ports(&mut *instance, &prepared.record, &outcome, &mut merged);
+        if ports.is_err() {
+            self.tell_opposite(&[]);
+        }
+        prepared.ports = ports?;
         (outcome.reads, outcome.writes) = (merged.reads, merged.writes);
         Ok((prepared, outcome))
+    }
+
+    /// The endpoint's published ports, by the host's own steps or by the driver's.
+    fn ports(
+        &self,
+        instance: &mut dyn Driver,
+        record: &EndpointRecord,
+        outcome: &Outcome,
+        merged: &mut Merged,
+    ) -> Result<Vec<Ports>> {
+        let publisher = Publisher {
+            inner: self.inner,
+            place: self.place,
+            driver: &*self.driver,
+            network: &self.network,
+            record,
+        };
+        // The join's own links are not in the kernel yet.
+        let planned = |link: &OwnLink| OwnLink {
+            planned: true,
+            ..link.clone()
+        };
+        let links: Vec<OwnLink> = outcome.links.iter().map(planned).collect();
+        publisher.prepare(&self.asked.publish, instance, &links, merged)
     }
 
     fn call_join(
@@ -250,6 +288,7 @@ impl Arrival<'_> {
                 record,
                 interface,
                 gateways,
+                ports: Vec::new(),
             },
             outcome,
         ))
@@ -330,10 +369,12 @@ impl Arrival<'_> {
     }
 
     /// The plan came to nothing: the driver is told the opposite of what it agreed to.
-    fn tell_opposite(&self) {
+    fn tell_opposite(&self, ports: &[Ports]) {
         let (network, endpoint) = (&self.network.record.spec.id, Some(&self.record.spec.id));
         let letter = |call| Letter::new(self.place.id(), &self.driver.identity().name, call, network, endpoint);
-        let mut letters = vec![letter(Call::Leave)];
+        let programmed = ports.iter().any(|p| p.publication.by_driver);
+        let mut letters: Vec<Letter> = programmed.then(|| letter(Call::Revoke)).into_iter().collect();
+        letters.push(letter(Call::Leave));
         if self.creating {
             letters.push(letter(Call::DeleteEndpoint));
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     request::Done,
-    state::{Begin, EndpointRecord, Placement},
+    state::{Begin, EndpointRecord, Placement, Stay},
     store::{Layer, notes},
 };
 
@@ -74,6 +74,8 @@ impl Inner {
                     self.release_inside(place, operation, Vec::new(), &stay.sandbox)?;
                 }
                 self.release_inside(place, &stay.operation, all, &stay.sandbox)?;
+                // From here on no record has them: a host that is killed in between takes them back when it starts.
+                self.release_ports(place, &stay.ports)?;
             }
             None => self.append_notes(all)?,
         }
@@ -98,7 +100,10 @@ impl Inner {
             return Vec::new();
         };
         let left = record.stay.is_some().then_some(Call::Leave);
-        let calls = left.into_iter().chain(delete.then_some(Call::DeleteEndpoint));
+        let programmed = |stay: &Stay| stay.ports.iter().any(|p| p.by_driver);
+        let revoked = record.stay.as_ref().is_some_and(programmed).then_some(Call::Revoke);
+        let deleted = delete.then_some(Call::DeleteEndpoint);
+        let calls = revoked.into_iter().chain(left).chain(deleted);
         let letter = |call| {
             Letter::new(
                 place.id(),

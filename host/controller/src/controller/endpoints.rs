@@ -83,14 +83,7 @@ impl Inner {
                 &mut record,
                 &mut merged,
             )?;
-            Ok((
-                record,
-                jackfield_driver::Outcome {
-                    reads: merged.reads,
-                    writes: merged.writes,
-                    ..Default::default()
-                },
-            ))
+            Ok((record, merged.into_outcome()))
         };
         let (record, _, reservation) = self.reserving(&network.record.driver, Layer::BootLong, attempt)?;
         let mut all = vec![notes::endpoint(place.id(), &record)];
@@ -160,6 +153,10 @@ impl Inner {
         let mut attributes = Options::from([("network".to_owned(), endpoint.record.spec.network.to_string())]);
         if let Some(sandbox) = &endpoint.sandbox {
             attributes.insert("sandbox".into(), sandbox.to_string());
+        }
+        let ports: Vec<String> = endpoint.ports().map(ToString::to_string).collect();
+        if !ports.is_empty() {
+            attributes.insert("ports".into(), ports.join(", "));
         }
         let name = endpoint.record.asked.name.as_ref().map(|n| n.as_str());
         self.events

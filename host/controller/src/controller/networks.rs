@@ -294,7 +294,6 @@ impl Inner {
             keys: None,
         })?;
         applied.commit(Vec::new())?;
-        self.hold_ports_of(place, id.as_str(), &standing.operation, &standing.plan);
         self.follow_network(place, &record, &indexes)?;
         place.change(|s| s.finish_network(id, standing));
         Ok(())

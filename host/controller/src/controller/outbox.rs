@@ -36,6 +36,8 @@ const KEPT: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
+    /// An endpoint has no published ports any more.
+    Revoke,
     /// An endpoint left its sandbox.
     Leave,
     /// An endpoint is deleted.
@@ -85,6 +87,7 @@ impl Letter {
 
     fn phase(&self) -> Phase {
         match self.call {
+            Call::Revoke => Phase::Revoke,
             Call::Leave => Phase::Leave,
             Call::DeleteEndpoint => Phase::DeleteEndpoint,
             Call::DeleteNetwork => Phase::DeleteNetwork,
@@ -93,10 +96,11 @@ impl Letter {
 
     fn make(&self, driver: &mut dyn Driver, operation: &mut Operation) -> Result<()> {
         match (self.call, &self.endpoint) {
+            (Call::Revoke, Some(endpoint)) => driver.revoke(operation, &self.network, endpoint),
             (Call::Leave, Some(endpoint)) => driver.leave(operation, &self.network, endpoint),
             (Call::DeleteEndpoint, Some(endpoint)) => driver.delete_endpoint(operation, &self.network, endpoint),
             (Call::DeleteNetwork, _) => driver.delete_network(operation, &self.network),
-            (Call::Leave | Call::DeleteEndpoint, None) => Ok(()),
+            (Call::Revoke | Call::Leave | Call::DeleteEndpoint, None) => Ok(()),
         }
     }
 }
@@ -115,6 +119,15 @@ impl Merged {
             self.reads.entry(key).or_insert(version);
         }
         self.writes.append(&mut outcome.writes);
+    }
+
+    /// All that the calls left in keys.
+    pub fn into_outcome(self) -> Outcome {
+        Outcome {
+            reads: self.reads,
+            writes: self.writes,
+            ..Outcome::default()
+        }
     }
 
     /// What the next call of the operation sees.
@@ -285,11 +298,7 @@ impl Inner {
             guarded(driver.identity(), phase, || letter.make(&mut *instance, &mut operation))?;
             merged.add(&mut operation.finish());
         }
-        Ok(Outcome {
-            reads: merged.reads,
-            writes: merged.writes,
-            ..Outcome::default()
-        })
+        Ok(merged.into_outcome())
     }
 
     /// Network and endpoint are there when the call is made in time, and gone when it comes from the outbox.

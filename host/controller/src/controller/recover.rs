@@ -9,12 +9,13 @@ use std::{
     sync::Arc,
 };
 
+use jackfield_driver::PortOwner;
 use jackfield_kernel::{Make, Plan, Recovered, RecoveredState, journal::Entry, plan::FirewallRule};
-use jackfield_model::{EndpointId, NetworkId, OperationId, Result, SandboxId};
+use jackfield_model::{EndpointId, NetworkId, OperationId, PortMapping, Result, SandboxId};
 
 use super::{Inner, open::Remains, place::Place};
 use crate::{
-    state::{EndpointPhase, EndpointRecord, NetworkPhase, NetworkRecord, SandboxPhase, Stay},
+    state::{Endpoint, EndpointPhase, EndpointRecord, NetworkPhase, NetworkRecord, SandboxPhase, Stay},
     store::notes,
 };
 
@@ -100,6 +101,7 @@ impl Inner {
         }
         if let Some(stay) = &mut record.stay {
             stay.defaults.retain(|(_, operation)| found.stands(operation));
+            stay.ports.retain(|ports| found.stands(&ports.operation));
         }
         let known = |stay: &Stay| {
             found.all.contains_key(&stay.operation) && place.look(|s| s.sandboxes.contains_key(&stay.sandbox))
@@ -144,7 +146,7 @@ impl Inner {
                 .filter_map(|n| n.record.standing.as_ref())
                 .map(|s| s.operation.clone());
             let stays = s.endpoints.values().filter_map(|e| e.record.stay.as_ref());
-            let endpoints = stays.flat_map(|s| s.defaults.iter().map(|(_, o)| o.clone()).chain([s.operation.clone()]));
+            let endpoints = stays.flat_map(|s| s.operations().cloned());
             networks.chain(endpoints).collect()
         });
         // Last made, first taken back.
@@ -161,41 +163,32 @@ impl Inner {
         }
     }
 
+    /// The ports that endpoints have are theirs again, before anybody may ask for them.
     fn hold_ports_again(&self, place: &Place, found: &Found) {
-        let owners: Vec<(OperationId, String)> = place.look(|s| {
-            let stays = s
-                .endpoints
-                .values()
-                .filter_map(|e| Some((e.record.stay.as_ref()?.operation.clone(), e.record.spec.id.to_string())));
-            let networks = s.networks.values().filter_map(|n| {
-                Some((
-                    n.record.standing.as_ref()?.operation.clone(),
-                    n.record.spec.id.to_string(),
-                ))
-            });
-            stays.chain(networks).collect()
+        let held: Vec<(OperationId, PortOwner, Vec<PortMapping>)> = place.look(|s| {
+            let stays = s.endpoints.values().filter_map(|e| Some((e, e.record.stay.as_ref()?)));
+            let of_stay = |(endpoint, stay): (&Endpoint, &Stay)| {
+                let owner = s.port_owner(&endpoint.record);
+                let published = stay.ports.iter().map(|p| (p.operation.clone(), p.mappings.clone()));
+                let plan = found.all.get(&stay.operation).map(|entry| published_by(&entry.plan));
+                let by_join = plan.map(|mappings| (stay.operation.clone(), mappings));
+                published
+                    .chain(by_join)
+                    .map(|(operation, mappings)| (operation, owner.clone(), mappings))
+                    .collect::<Vec<_>>()
+            };
+            stays.flat_map(of_stay).collect()
         });
-        for (operation, owner) in owners {
-            if let Some(entry) = found.all.get(&operation) {
-                self.hold_ports_of(place, &owner, &operation, &entry.plan);
-            }
+        for (operation, owner, mappings) in held {
+            let reserve = |mapping: &PortMapping| match place.ports.reserve(&owner, mapping) {
+                Ok(reservation) => Some(reservation),
+                Err(error) => {
+                    tracing::warn!(%operation, %error, "a published port is somebody else's in the book");
+                    None
+                }
+            };
+            place.hold_ports(&operation, mappings.iter().filter_map(reserve).collect());
         }
-    }
-
-    /// Reserves again the host ports that a plan publishes, for the endpoint or network that it belongs to.
-    pub(super) fn hold_ports_of(&self, place: &Place, owner: &str, operation: &OperationId, plan: &Plan) {
-        let published = plan.makes.iter().filter_map(|make| match make {
-            Make::Firewall(FirewallRule::Publish { mapping, .. }) => Some(mapping),
-            _ => None,
-        });
-        let reserve = |mapping| match place.ports.reserve(owner, mapping) {
-            Ok(reservation) => Some(reservation),
-            Err(error) => {
-                tracing::warn!(%operation, %error, "a published port is somebody else's in the book");
-                None
-            }
-        };
-        place.hold_ports(operation, published.filter_map(reserve).collect());
     }
 
     /// After a network got other indexes: what its endpoints have on record follows.
@@ -224,4 +217,12 @@ impl Inner {
         });
         Ok(())
     }
+}
+
+fn published_by(plan: &Plan) -> Vec<PortMapping> {
+    let published = plan.makes.iter().filter_map(|make| match make {
+        Make::Firewall(FirewallRule::Publish { mapping, .. }) => Some(mapping.clone()),
+        _ => None,
+    });
+    published.collect()
 }

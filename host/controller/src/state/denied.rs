@@ -109,6 +109,12 @@ pub enum Denied {
         /// Where.
         sandbox: String,
     },
+    /// Ports are published for an endpoint in a sandbox.
+    #[error("endpoint {endpoint} is in no sandbox: let it join one first")]
+    NotJoined {
+        /// Which.
+        endpoint: String,
+    },
     /// Connect makes one endpoint for each pair.
     #[error("sandbox {sandbox} is connected to network {network} already, by endpoint {endpoint}")]
     Connected {
@@ -177,7 +183,7 @@ impl Denied {
             Self::Connected { .. } | Self::OnlyOne { .. } => ErrorCode::AlreadyExists,
             Self::NetworkInUse { .. } | Self::EndpointInUse { .. } => ErrorCode::InUse,
             Self::JoinedElsewhere { .. } | Self::JoinedOtherwise { .. } => ErrorCode::InUse,
-            Self::Busy { .. } | Self::NetworkWaiting { .. } => ErrorCode::InvalidState,
+            Self::Busy { .. } | Self::NetworkWaiting { .. } | Self::NotJoined { .. } => ErrorCode::InvalidState,
             Self::RealmAsSandbox(_) | Self::SandboxAsRealm(_) => ErrorCode::Denied,
             Self::Ambiguous { .. } | Self::BadPrefix { .. } | Self::Address(_) => ErrorCode::InvalidArgument,
         }

@@ -308,7 +308,7 @@ impl RealmState {
         Ok(leaving)
     }
 
-    fn settled_endpoint(&self, id: &EndpointId) -> Result<&Endpoint, Denied> {
+    pub(super) fn settled_endpoint(&self, id: &EndpointId) -> Result<&Endpoint, Denied> {
         let unknown = || Denied::Unknown {
             kind: Kind::Endpoint,
             reference: id.to_string(),
@@ -321,7 +321,7 @@ impl RealmState {
         }
     }
 
-    fn placement(&self, id: &EndpointId) -> Result<Placement, Denied> {
+    pub(super) fn placement(&self, id: &EndpointId) -> Result<Placement, Denied> {
         let unknown = || Denied::Unknown {
             kind: Kind::Endpoint,
             reference: id.to_string(),
@@ -329,7 +329,7 @@ impl RealmState {
         self.endpoints.get(id).map(Endpoint::placement).ok_or_else(unknown)
     }
 
-    fn set_phase(&mut self, id: &EndpointId, phase: EndpointPhase) {
+    pub(super) fn set_phase(&mut self, id: &EndpointId, phase: EndpointPhase) {
         if let Some(endpoint) = self.endpoints.get_mut(id) {
             endpoint.phase = phase;
         }
@@ -339,11 +339,7 @@ impl RealmState {
 impl Endpoint {
     /// As a person would say it.
     pub fn name(&self) -> String {
-        self.record
-            .asked
-            .name
-            .as_ref()
-            .map_or_else(|| self.record.spec.id.short().to_owned(), ToString::to_string)
+        self.record.name()
     }
 
     /// With its network and sandbox.
@@ -405,6 +401,7 @@ impl EndpointPhase {
             Self::Created => "created",
             Self::Joining => "joining",
             Self::Joined => "joined",
+            Self::Publishing => "publishing",
             Self::Leaving => "leaving",
             Self::Deleting => "deleting",
         }

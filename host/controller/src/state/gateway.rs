@@ -52,7 +52,9 @@ impl Endpoint {
     /// Whether it may have the default route of that family.
     fn electable(&self, family: Family) -> bool {
         let there = match self.phase {
-            EndpointPhase::Joined | EndpointPhase::Joining | EndpointPhase::Creating => self.record.stay.is_some(),
+            EndpointPhase::Joined | EndpointPhase::Publishing | EndpointPhase::Joining | EndpointPhase::Creating => {
+                self.record.stay.is_some()
+            }
             EndpointPhase::Created | EndpointPhase::Leaving | EndpointPhase::Deleting => false,
         };
         there && self.gateway(family).is_some() && !self.refused.contains(&family)

@@ -80,6 +80,7 @@ impl Endpoint {
             addresses: record.spec.addresses.clone(),
             interface: stay.and_then(|s| s.interface.as_ref()).map(|i| i.name.clone()),
             gateways: stay.map(|s| s.gateways.clone()).unwrap_or_default(),
+            ports: self.ports().cloned().collect(),
             driver: record.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
             options: record.spec.options.clone(),
             labels: record.asked.labels.clone(),

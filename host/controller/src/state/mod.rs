@@ -10,7 +10,8 @@
 //!               (none) <----------- Deleting <-----------/               only without endpoints
 //!
 //!   endpoint:  Creating -> Created -> Joining -> Joined -> Leaving -> Created -> Deleting -> (none)
-//!                 |          ^           |                    (leaving cannot fail: what is left over is retried elsewhere)
+//!                 |          ^           |        ^ \-> Publishing -> Joined   (its ports change)
+//!                 |          |           |                    (leaving cannot fail: what is left over is retried elsewhere)
 //!                 v abandon  \-abandon---/
 //!               (none)
 //!
@@ -30,6 +31,7 @@ mod gateway;
 mod info;
 mod interfaces;
 mod networks;
+mod ports;
 pub mod record;
 mod reference;
 mod sandboxes;
@@ -44,7 +46,8 @@ pub use denied::{Denied, Kind};
 pub use endpoints::Placement;
 pub use gateway::DefaultRoute;
 pub use networks::Asked;
-pub use record::{EndpointRecord, Ground, NetworkRecord, SandboxRecord, Standing, Stay};
+pub use ports::PortChange;
+pub use record::{EndpointRecord, Ground, NetworkRecord, Publication, SandboxRecord, Standing, Stay};
 pub use reference::is_full_id;
 
 use crate::ipam::Ipam;
@@ -84,6 +87,8 @@ pub enum EndpointPhase {
     Joining,
     /// In a sandbox.
     Joined,
+    /// In a sandbox, while its published ports change.
+    Publishing,
     /// On its way out.
     Leaving,
     /// Being deleted.

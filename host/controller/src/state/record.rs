@@ -6,7 +6,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use jackfield_driver::{Identity, OwnLink};
 use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
-use jackfield_model::{EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, SandboxId};
+use jackfield_model::{
+    EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, PortMapping, Publish, SandboxId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -79,6 +81,16 @@ pub struct EndpointRecord {
     pub age: u64,
 }
 
+impl EndpointRecord {
+    /// As a person would say it.
+    pub fn name(&self) -> String {
+        self.asked
+            .name
+            .as_ref()
+            .map_or_else(|| self.spec.id.short().to_owned(), ToString::to_string)
+    }
+}
+
 /// A stay in a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stay {
@@ -99,16 +111,40 @@ pub struct Stay {
     /// Its default routes that stand, and under which operation.
     #[serde(default)]
     pub defaults: Vec<(Family, OperationId)>,
+    /// Its published ports that stand.
+    #[serde(default)]
+    pub ports: Vec<Publication>,
     /// Lower is older.
     pub age: u64,
 }
 
 impl Stay {
+    /// Its own operation, and those of its default routes and published ports.
+    pub fn operations(&self) -> impl Iterator<Item = &OperationId> {
+        let defaults = self.defaults.iter().map(|(_, operation)| operation);
+        let ports = self.ports.iter().map(|p| &p.operation);
+        defaults.chain(ports).chain([&self.operation])
+    }
+
     /// A default route was given (`Some`) or taken back.
     pub fn set_default(&mut self, family: Family, operation: Option<OperationId>) {
         self.defaults.retain(|(f, _)| *f != family);
         self.defaults.extend(operation.map(|o| (family, o)));
     }
+}
+
+/// Published ports that come and go together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Under which operation the kernel crate knows them.
+    pub operation: OperationId,
+    /// As they were asked for.
+    pub asked: Vec<Publish>,
+    /// What became of that, one for each address of the host.
+    pub mappings: Vec<PortMapping>,
+    /// The driver programmed them.
+    #[serde(default)]
+    pub by_driver: bool,
 }
 
 /// The interface of an endpoint.

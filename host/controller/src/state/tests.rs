@@ -88,6 +88,7 @@ fn stay(sandbox: &SandboxId, priority: i32, gateways: &[&str], age: u64) -> Stay
             },
         }),
         gateways: gateways.iter().map(|g| g.parse().unwrap()).collect(),
+        ports: Vec::new(),
         defaults: Vec::new(),
         age,
     }

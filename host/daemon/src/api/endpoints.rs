@@ -9,7 +9,7 @@ use super::{
     body::Json,
     path::Ref,
 };
-use crate::wire::{CreateEndpoint, Endpoint, Join};
+use crate::wire::{CreateEndpoint, Endpoint, Join, Ports};
 
 pub(super) async fn list(State(host): State<Host>) -> Answer {
     listed::<_, Endpoint>(host.call(|controller| controller.endpoints(RealmRef::Own)).await?)
@@ -41,6 +41,13 @@ pub(super) async fn join(State(host): State<Host>, Ref(endpoint): Ref, Json(body
     let (sandbox, join) = body.into_parts();
     let done = host
         .call(move |controller| controller.join(RealmRef::Own, &endpoint, &sandbox, join))
+        .await?;
+    found(&Endpoint::from(done.into_inner()))
+}
+
+pub(super) async fn ports(State(host): State<Host>, Ref(endpoint): Ref, Json(body): Json<Ports>) -> Answer {
+    let done = host
+        .call(move |controller| controller.set_ports(RealmRef::Own, &endpoint, &body.publish))
         .await?;
     found(&Endpoint::from(done.into_inner()))
 }

@@ -24,7 +24,7 @@ pub(crate) use host::{About, Host};
 use axum::{
     Router,
     http::{Method, Uri},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use jackfield_model::{Error, ErrorCode};
 
@@ -54,6 +54,7 @@ pub(crate) fn router(host: Host) -> Router {
         )
         .route("/v1/endpoints/{endpoint}/join", post(endpoints::join))
         .route("/v1/endpoints/{endpoint}/leave", post(endpoints::leave))
+        .route("/v1/endpoints/{endpoint}/ports", put(endpoints::ports))
         .route("/v1/sandboxes", get(sandboxes::list).post(sandboxes::create))
         .route(
             "/v1/sandboxes/{sandbox}",

@@ -3,17 +3,17 @@
 use std::{net::IpAddr, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use jackfield_model::{LinkName, MacAddr, Name, NetworkId};
+use jackfield_model::{Error, LinkName, MacAddr, Name, NetworkId, Publish};
 
 use super::{
-    Outcome, Session,
+    Failure, Outcome, Session,
     arguments::{label, options, pair},
     output::{commas, pairs, sheet, table, time},
     pools::PoolArguments,
 };
 use crate::{
     client::segment,
-    wire::{Change, Connect, CreateNetwork, Disconnect, Endpoint, Network, Pool, Pruned, Sandbox},
+    wire::{Change, Connect, CreateNetwork, Disconnect, Endpoint, Network, Pool, Ports, Pruned, Sandbox},
 };
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,8 @@ pub(super) enum Command {
     Prune,
     /// Connect a sandbox to a network
     Connect(Box<ConnectArguments>),
+    /// Change the published ports of a connected sandbox: those given, and no others
+    Publish(PublishArguments),
     /// Disconnect a sandbox from a network
     Disconnect {
         /// Name, id or the beginning of an id
@@ -87,6 +89,26 @@ pub(super) struct EndpointArguments {
     /// The sandbox's default route goes by the connection of the highest priority
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i32,
+    #[command(flatten)]
+    pub ports: PortArguments,
+}
+
+/// Published ports.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct PortArguments {
+    /// Publish a port or a range on the host: [ADDRESS:][PORT[-END]:]PORT[-END][/udp|sctp]; once for each
+    #[arg(long, short, value_name = "PORTS")]
+    pub publish: Vec<Publish>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PublishArguments {
+    /// Name, id or the beginning of an id
+    network: String,
+    /// Name, id or the beginning of an id
+    sandbox: String,
+    #[command(flatten)]
+    ports: PortArguments,
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +139,7 @@ impl Command {
             Self::Rm { networks } => remove(session, &networks).await,
             Self::Prune => prune(session).await,
             Self::Connect(connect) => connect.run(session).await,
+            Self::Publish(publish) => publish.run(session).await,
             Self::Disconnect { network, sandbox } => disconnect(session, &network, sandbox).await,
         }
     }
@@ -147,6 +170,7 @@ impl EndpointArguments {
             mac,
             interface,
             priority,
+            ports,
         } = self;
         Connect {
             sandbox,
@@ -154,6 +178,7 @@ impl EndpointArguments {
             mac,
             interface,
             priority,
+            publish: ports.publish,
             ..Connect::default()
         }
     }
@@ -173,9 +198,37 @@ impl ConnectArguments {
     }
 }
 
+impl PublishArguments {
+    async fn run(self, session: &mut Session) -> Outcome {
+        let network: Network = session
+            .client
+            .get(&format!("/v1/networks/{}", segment(&self.network)))
+            .await?;
+        let sandbox: Sandbox = session
+            .client
+            .get(&format!("/v1/sandboxes/{}", segment(&self.sandbox)))
+            .await?;
+        let there = sandbox.endpoints.iter().find(|id| network.endpoints.contains(id));
+        let endpoint = there.ok_or_else(|| {
+            Failure::Own(Error::not_found(format!(
+                "sandbox {} is not connected to network {}: connect it first",
+                sandbox.name, network.name
+            )))
+        })?;
+        let request = Ports {
+            publish: self.ports.publish,
+        };
+        let path = format!("/v1/endpoints/{endpoint}/ports");
+        let endpoint: Endpoint = session.client.put(&path, &request).await?;
+        session.output.show(&endpoint, |it| {
+            it.ports.iter().map(|port| format!("{port}\n")).collect()
+        })
+    }
+}
+
 fn connected(endpoint: &Endpoint) -> String {
     let interface = endpoint.interface.as_ref().map(ToString::to_string).unwrap_or_default();
-    let words = [interface, commas(&endpoint.addresses)];
+    let words = [interface, commas(&endpoint.addresses), commas(&endpoint.ports)];
     words
         .iter()
         .filter(|word| !word.is_empty())
@@ -249,7 +302,15 @@ pub(super) fn described(network: &Network, endpoints: &[Endpoint], sandboxes: &[
         .collect();
     let rows = mine.iter().map(|endpoint| endpoint_row(endpoint, sandboxes));
     let table = table(
-        ["ENDPOINT ID", "SANDBOX", "INTERFACE", "ADDRESSES", "MAC", "STATE"],
+        [
+            "ENDPOINT ID",
+            "SANDBOX",
+            "INTERFACE",
+            "ADDRESSES",
+            "MAC",
+            "STATE",
+            "PORTS",
+        ],
         rows,
     );
     sheet(&lines)
@@ -269,7 +330,7 @@ fn pool_line(pool: &Pool) -> String {
     words.join(", ")
 }
 
-fn endpoint_row(endpoint: &Endpoint, sandboxes: &[Sandbox]) -> [String; 6] {
+fn endpoint_row(endpoint: &Endpoint, sandboxes: &[Sandbox]) -> [String; 7] {
     let joined = |it: &&Sandbox| Some(&it.id) == endpoint.sandbox.as_ref();
     let sandbox = sandboxes.iter().find(joined).map(|it| it.name.to_string());
     [
@@ -279,6 +340,7 @@ fn endpoint_row(endpoint: &Endpoint, sandboxes: &[Sandbox]) -> [String; 6] {
         commas(&endpoint.addresses),
         endpoint.mac.map(|mac| mac.to_string()).unwrap_or_default(),
         endpoint.state.clone(),
+        commas(&endpoint.ports),
     ]
 }
 

@@ -51,11 +51,15 @@ impl Arguments {
         outcome
     }
 
-    /// Addresses and names are one endpoint's.
+    /// Addresses, names and ports are one endpoint's.
     fn check(&self) -> Result<(), Failure> {
-        let one = !self.endpoint.ip.is_empty() || self.endpoint.mac.is_some() || self.endpoint.interface.is_some();
+        let endpoint = &self.endpoint;
+        let named = endpoint.mac.is_some() || endpoint.interface.is_some();
+        let one = named || !endpoint.ip.is_empty() || !endpoint.ports.publish.is_empty();
         if one && self.networks.len() != 1 {
-            return Err(Failure::usage("--ip, --mac and --interface need exactly one --network"));
+            return Err(Failure::usage(
+                "--ip, --mac, --interface and --publish need exactly one --network",
+            ));
         }
         Ok(())
     }

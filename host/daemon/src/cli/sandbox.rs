@@ -166,11 +166,19 @@ pub(super) fn described(sandbox: &Sandbox, endpoints: &[Endpoint], networks: &[N
     if rows.is_empty() {
         return sheet(&lines);
     }
-    let head = ["ENDPOINT ID", "NETWORK", "INTERFACE", "ADDRESSES", "GATEWAYS", "DRIVER"];
+    let head = [
+        "ENDPOINT ID",
+        "NETWORK",
+        "INTERFACE",
+        "ADDRESSES",
+        "GATEWAYS",
+        "DRIVER",
+        "PORTS",
+    ];
     format!("{}\n{}", sheet(&lines), table(head, rows))
 }
 
-fn endpoint_row(endpoint: &Endpoint, networks: &[Network]) -> [String; 6] {
+fn endpoint_row(endpoint: &Endpoint, networks: &[Network]) -> [String; 7] {
     let network = networks.iter().find(|network| network.id == endpoint.network);
     [
         endpoint.id.short().to_owned(),
@@ -179,6 +187,7 @@ fn endpoint_row(endpoint: &Endpoint, networks: &[Network]) -> [String; 6] {
         commas(&endpoint.addresses),
         commas(&endpoint.gateways),
         endpoint.driver.clone(),
+        commas(&endpoint.ports),
     ]
 }
 

@@ -38,7 +38,10 @@ fn endpoints() -> Vec<Endpoint> {
     serde_json::from_value(json!([{
         "id": id('b'), "network": id('a'), "sandbox": id('d'), "mac": "02:42:0a:09:00:82", "interface": "eth0",
         "addresses": ["10.9.0.130/24", "fd00:9::82/64"], "gateways": ["10.9.0.1"], "driver": "ptp 0.1.0",
-        "options": {}, "labels": {}, "state": "joined"
+        "options": {}, "labels": {}, "state": "joined", "ports": [
+            {"transport": "tcp", "container_port": 80, "host_address": "0.0.0.0", "host_port": 8080, "count": 1},
+            {"transport": "udp", "container_port": 53, "host_address": "::", "host_port": 5300, "count": 2}
+        ]
     }]))
     .unwrap()
 }
@@ -201,6 +204,11 @@ fn a_wrong_command_line_says_what_was_expected() {
         &["network", "create", "blue", "-o", "mtu"],
         &["network", "connect", "blue", "web", "--mac", "01:00:5e:00:00:01"],
         &["network", "connect", "blue", "web", "--interface", "sixteen-bytes-xx"],
+        &["network", "connect", "blue", "web", "-p", "80:"],
+        &["network", "connect", "blue", "web", "-p", "8000-8001:90-92"],
+        &["network", "publish", "blue", "web", "-p", "fd00::1:80:80"],
+        &["network", "publish", "blue", "web", "--publish", "host:80:80"],
+        &["run", "--network", "blue", "-p", "80/icmp", "--", "true"],
         &["sandbox", "create", "--pid", "1", "--path", "/x"],
         &["run", "--network", "blue"],
     ];
@@ -232,6 +240,6 @@ fn run_refuses_one_address_for_two_networks() {
     let failure = cli.unwrap().run().unwrap_err();
     assert_eq!(
         failure.text(),
-        "jackfield: --ip, --mac and --interface need exactly one --network\n"
+        "jackfield: --ip, --mac, --interface and --publish need exactly one --network\n"
     );
 }

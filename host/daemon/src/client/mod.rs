@@ -72,6 +72,15 @@ impl Client {
         self.call(Method::POST, path, Body::Json(bytes.into())).await
     }
 
+    /// PUT of a JSON body.
+    ///
+    /// # Errors
+    /// The host cannot be reached, or refuses.
+    pub async fn put<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let bytes = serde_json::to_vec(body).map_err(|e| ClientError::broken(path, e))?;
+        self.call(Method::PUT, path, Body::Json(bytes.into())).await
+    }
+
     /// POST of a component, which loads a driver; PUT, which upgrades one.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use jackfield_controller::request::{self, EndpointInfo};
-use jackfield_model::{EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, SandboxId};
+use jackfield_model::{
+    EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, PortMapping, Publish, SandboxId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::text;
@@ -47,6 +49,9 @@ pub struct Join {
     /// Join options.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub options: Options,
+    /// Ports that others reach on the host's addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Publish>,
 }
 
 /// `POST /v1/networks/{network}/connect`: an endpoint is created and joins, or nothing is left of it.
@@ -82,6 +87,17 @@ pub struct Connect {
     /// Labels of the endpoint.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub labels: Options,
+    /// Ports that others reach on the host's addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Publish>,
+}
+
+/// `PUT /v1/endpoints/{endpoint}/ports`: these and no others, all of them or as it was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// Ports that others reach on the host's addresses.
+    pub publish: Vec<Publish>,
 }
 
 /// `POST /v1/networks/{network}/disconnect`
@@ -121,6 +137,7 @@ impl Join {
             priority,
             interface,
             options,
+            publish,
         } = self;
         (
             sandbox,
@@ -128,6 +145,7 @@ impl Join {
                 priority,
                 interface,
                 options,
+                publish,
             },
         )
     }
@@ -147,6 +165,7 @@ impl Connect {
             options,
             join_options,
             labels,
+            publish,
         } = self;
         let endpoint = request::CreateEndpoint {
             id,
@@ -163,6 +182,7 @@ impl Connect {
                 priority,
                 interface,
                 options: join_options,
+                publish,
             },
         )
     }
@@ -191,6 +211,9 @@ pub struct Endpoint {
     pub interface: Option<LinkName>,
     /// Default gateways that its driver gave.
     pub gateways: Vec<IpAddr>,
+    /// Its published ports, with the host's ports that were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortMapping>,
     /// Name and version of the driver that answered its join.
     pub driver: String,
     /// Driver options.
@@ -212,6 +235,7 @@ impl From<EndpointInfo> for Endpoint {
             addresses,
             interface,
             gateways,
+            ports,
             driver,
             options,
             labels,
@@ -226,6 +250,7 @@ impl From<EndpointInfo> for Endpoint {
             addresses,
             interface,
             gateways,
+            ports,
             driver,
             options,
             labels,

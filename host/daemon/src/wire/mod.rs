@@ -14,7 +14,7 @@ mod sandbox;
 mod text;
 
 pub use driver::{Calls, Component, Driver};
-pub use endpoint::{Connect, CreateEndpoint, Disconnect, Endpoint, Join};
+pub use endpoint::{Connect, CreateEndpoint, Disconnect, Endpoint, Join, Ports};
 pub use event::Event;
 pub use info::Info;
 pub use network::{Auxiliary, CreateNetwork, Network, Pool, PoolRequest, Pruned};

@@ -6,7 +6,7 @@ use jackfield_kernel::{Make, plan::FirewallRule};
 use jackfield_model::{Error, ErrorCode, Family, IpNetwork, LinkName, PortMapping, Result};
 
 use super::{Operation, running::Running, table::Origin};
-use crate::{LinkId, grants::Want};
+use crate::{LinkId, PortOwner, grants::Want};
 
 #[allow(missing_docs, clippy::missing_errors_doc)] // The WIT package is the documentation: see the module's head.
 impl Operation {
@@ -30,12 +30,7 @@ impl Operation {
         run.check_step(&want)?;
         run.check_range(mapping.count)?;
         let target = run.publish_target(mapping.host_address)?;
-        let endpoint = run
-            .context
-            .endpoint
-            .as_ref()
-            .map(|endpoint| endpoint.id.as_str().to_owned());
-        let reservation = run.context.ports.reserve(&endpoint.unwrap_or_default(), &mapping)?;
+        let reservation = run.context.ports.reserve(&run.port_owner(), &mapping)?;
         let mapping = reservation.mapping.clone();
         if run.ports.iter().any(|held| overlap(&held.mapping, &mapping)) {
             return Err(Error::new(
@@ -99,6 +94,16 @@ impl Running {
                 "a port of {host} cannot be published: the endpoint has no address of that family"
             ))
         })
+    }
+
+    fn port_owner(&self) -> PortOwner {
+        let (endpoint, network) = (self.context.endpoint.as_ref(), self.context.network.as_ref());
+        let network = network.map(|network| format!(" of network {}", network.name));
+        let short = endpoint.map(|endpoint| endpoint.id.short()).unwrap_or_default();
+        PortOwner {
+            id: endpoint.map(|endpoint| endpoint.id.to_string()).unwrap_or_default(),
+            name: format!("endpoint {short}{}", network.unwrap_or_default()),
+        }
     }
 
     /// Each port of a range is an element of the firewall's map, and counts as a step.

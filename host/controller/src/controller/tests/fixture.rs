@@ -14,7 +14,7 @@ use jackfield_driver::{Driver, Drivers, Features, Identity, LinkId, LoadedDriver
 use jackfield_kernel::{Dump, Kernel, Namespace, NamespaceSource, Simulated, faulty::Faulty};
 use jackfield_model::{
     Capabilities, EndpointId, EndpointReply, EndpointSpec, Error, ErrorCode, JoinReply, JoinSpec, NetworkId,
-    NetworkSpec, Options, Result,
+    NetworkSpec, Options, PortMapping, Result,
 };
 
 use crate::{Controller, builtin::BuiltIns, request::*};
@@ -26,6 +26,8 @@ pub struct Script {
     pub panic_in: Mutex<Option<&'static str>>,
     pub fail_in: Mutex<Option<&'static str>>,
     pub absent: AtomicBool,
+    /// It programs published ports itself.
+    pub programs: AtomicBool,
     /// Endpoints that were counted in the key-value store, by the value that each saw.
     pub seen: Mutex<Vec<u64>>,
     pub joins: AtomicU64,
@@ -102,6 +104,22 @@ impl Driver for Scripted<'_> {
     fn leave(&mut self, _op: &mut Operation, _network: &NetworkId, _endpoint: &EndpointId) -> Result<()> {
         self.0.called("leave")
     }
+
+    fn program(
+        &mut self,
+        op: &mut Operation,
+        _network: &NetworkId,
+        _endpoint: &EndpointId,
+        ports: &[PortMapping],
+    ) -> Result<()> {
+        self.0.called("program")?;
+        op.find_own("p")?;
+        ports.iter().try_for_each(|port| op.publish(port.clone()).map(drop))
+    }
+
+    fn revoke(&mut self, _op: &mut Operation, _network: &NetworkId, _endpoint: &EndpointId) -> Result<()> {
+        self.0.called("revoke")
+    }
 }
 
 #[derive(Debug)]
@@ -122,7 +140,10 @@ impl LoadedDriver for Loaded {
         Capabilities::default()
     }
     fn features(&self) -> Features {
-        Features::default()
+        Features {
+            external_connectivity: self.script.programs.load(Ordering::Relaxed),
+            ..Features::default()
+        }
     }
     fn instance(&self) -> Result<Box<dyn Driver + '_>> {
         Ok(Box::new(Scripted(&self.script)))
@@ -326,5 +347,13 @@ pub fn subnet(text: &str) -> PoolRequest {
     PoolRequest {
         subnet: Some(text.parse().unwrap()),
         ..PoolRequest::default()
+    }
+}
+
+/// A join that publishes, in Docker's spelling.
+pub fn publishing(ports: &[&str]) -> Join {
+    Join {
+        publish: ports.iter().map(|port| port.parse().unwrap()).collect(),
+        ..Join::default()
     }
 }

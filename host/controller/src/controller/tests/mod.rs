@@ -5,5 +5,6 @@ mod crash;
 mod drivers;
 mod fixture;
 mod lifecycle;
+mod ports;
 mod random;
 mod recovery;
