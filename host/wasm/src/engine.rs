@@ -6,8 +6,10 @@
 use std::{
     future::Future,
     hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
     sync::Arc,
-    thread,
+    task::{Context, Poll, Wake},
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -92,12 +94,12 @@ impl Engine {
         })
     }
 
-    /// Runs a call to its end, or to its deadline: then it is dropped where it stands, and None returned. Blocks this thread, which must not
-    /// be one that drives asynchronous tasks.
+    /// Runs a call to its end, or to its deadline: then it is dropped where it stands, and None returned. Blocks this thread.
     pub(crate) fn run<T>(&self, deadline: Duration, call: impl Future<Output = T>) -> Option<T> {
-        // The runtime is taken out by drop alone.
-        let clock = self.clock.as_ref()?;
-        clock.block_on(async { tokio::time::timeout(deadline, call).await.ok() })
+        // The runtime is taken out by drop alone. It is entered for its clock, and not blocked on, which would be refused on a thread that
+        // polls a connection.
+        let _clock = self.clock.as_ref()?.enter();
+        block_on(tokio::time::timeout(deadline, call)).ok()
     }
 
     /// What compiled code depends on besides the component: code compiled under another value is of no use here.
@@ -120,6 +122,27 @@ impl Drop for Engine {
         if let Some(clock) = self.clock.take() {
             clock.shutdown_background();
         }
+    }
+}
+
+/// Polls to the end on this thread, which sleeps in between.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let (mut future, waker) = (pin!(future), Arc::new(Sleeper(thread::current())).into());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            // A wake-up since the poll lets this return at once.
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Sleeper(Thread);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

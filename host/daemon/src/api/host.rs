@@ -8,10 +8,6 @@ use std::{
 
 use jackfield_controller::Controller;
 use jackfield_model::{Error, Result};
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::{block_in_place, spawn_blocking},
-};
 
 use crate::{drivers::DriverAdmin, events::Events};
 
@@ -34,35 +30,21 @@ pub(crate) struct About {
 }
 
 impl Host {
-    /// Calls what blocks, on a thread that may. It goes on to its end when the caller hangs up.
-    pub async fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&Controller) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let controller = self.controller.clone();
-        blocking(move || call(&controller)).await
+    /// Calls what blocks, on this thread: it is the connection's own and polls nothing else (see `serve::connections`). So the call goes on to
+    /// its end when the caller hangs up.
+    pub async fn call<T>(&self, call: impl FnOnce(&Controller) -> Result<T>) -> Result<T> {
+        guarded(|| call(&self.controller))
     }
 
     /// The same, for what concerns drivers.
-    pub async fn with_drivers<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&Controller, &dyn DriverAdmin) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (controller, drivers) = (self.controller.clone(), self.drivers.clone());
-        blocking(move || call(&controller, drivers.as_ref())).await
+    pub async fn with_drivers<T>(&self, call: impl FnOnce(&Controller, &dyn DriverAdmin) -> Result<T>) -> Result<T> {
+        guarded(|| call(&self.controller, self.drivers.as_ref()))
     }
 }
 
-/// On this thread, whose other tasks go on elsewhere: handing a call to another thread and its answer back would cost two wake-ups, which
-/// take longer than most of what is called.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let caught = || catch_unwind(AssertUnwindSafe(call)).map_err(|_| failed());
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => block_in_place(caught)?,
-        _ => spawn_blocking(caught)
-            .await
-            .map_err(|cause| failed().caused_by(cause))??,
-    }
+/// A panic is an answer, and the connection goes on.
+fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| failed())?
 }
 
 /// A panic; the panic hook has said where.
@@ -75,21 +57,12 @@ mod tests {
     use super::*;
     use jackfield_model::ErrorCode;
 
-    async fn answers_and_survives_a_panic() {
-        assert_eq!(blocking(|| Ok(7)).await.unwrap(), 7);
-        let error = blocking::<()>(|| panic!("a fault")).await.unwrap_err();
+    #[test]
+    fn a_call_that_panics_is_an_answer_and_nothing_more() {
+        assert_eq!(guarded(|| Ok(7)).unwrap(), 7);
+        let error = guarded::<()>(|| panic!("a fault")).unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
         assert!(error.message.contains("failed at this request"), "{error}");
-        assert_eq!(blocking(|| Ok(8)).await.unwrap(), 8);
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_call_that_panics_is_an_answer_and_nothing_more() {
-        answers_and_survives_a_panic().await;
-    }
-
-    #[tokio::test]
-    async fn the_same_where_there_is_one_thread() {
-        answers_and_survives_a_panic().await;
+        assert_eq!(guarded(|| Ok(8)).unwrap(), 8);
     }
 }

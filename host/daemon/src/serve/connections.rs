@@ -1,11 +1,13 @@
 //! Connections: accepted while there is room, ended when the host stops.
 //!
 //! ```text
-//!   accept -> admitted -> requests, one after another -> closed by the client, by silence, or when the host stops
+//!   accept -> admitted -> a thread of its own: requests, one after another -> closed by the client, by silence, or when the host stops
 //!          -> not admitted -> every request refused, for a short while
 //! ```
+//! The thread of a connection reads the request, does what is asked, which may block, and answers: waking another thread takes longer than most
+//! of what is asked, and a woken one competes with the caller for a processor.
 
-use std::{convert::Infallible, error::Error as _, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error as _, io, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::IntoResponse, response::Response};
 use hyper::{
@@ -21,15 +23,17 @@ use hyper_util::{
 use jackfield_model::Error;
 use tokio::{
     net::{UnixListener, UnixStream},
+    runtime,
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 
 use super::{caller, stop::Stop};
 use crate::api::refusal::Refusal;
 
-/// Connections at once. A call occupies one, and so does each reader of events; the rest wait in the kernel's queue.
-const CONNECTIONS: u32 = 512;
+/// Connections at once. A call occupies one and its thread, and so does each reader of events; the rest wait in the kernel's queue.
+pub(super) const CONNECTIONS: u32 = 512;
 /// Strangers' connections at once, so that they cannot take the others' room.
 const STRANGERS: usize = 16;
 /// Longest time for a request's head to arrive, and so for a connection to be idle.
@@ -54,7 +58,7 @@ pub(super) async fn serve(listener: UnixListener, router: Router, mut stop: Stop
         };
         let Some((stream, permit)) = accepted else { continue };
         match caller::admit(&stream) {
-            Ok(()) => drop(tokio::spawn(admitted(stream, router.clone(), stop.clone(), permit))),
+            Ok(()) => admit(stream, router.clone(), stop.clone(), permit),
             Err(error) => drop(tokio::spawn(refused(stream, error, stop.clone(), strangers.clone()))),
         }
     }
@@ -76,8 +80,24 @@ async fn accept(listener: &UnixListener, room: &Arc<Semaphore>) -> Option<(UnixS
     }
 }
 
-async fn admitted(stream: UnixStream, router: Router, stop: Stop, _permit: OwnedSemaphorePermit) {
-    exchange(stream, TowerToHyperService::new(router), stop).await;
+fn admit(stream: UnixStream, router: Router, stop: Stop, permit: OwnedSemaphorePermit) {
+    drop(spawn_blocking(move || {
+        if let Err(error) = admitted(stream, router, stop) {
+            tracing::warn!("cannot serve a connection: {error}");
+        }
+        drop(permit);
+    }));
+}
+
+/// Serves a connection from this thread, which polls nothing else: see [`crate::api::Host::call`].
+fn admitted(stream: UnixStream, router: Router, stop: Stop) -> io::Result<()> {
+    // Away from the runtime that accepted it, to one that is this thread's own.
+    let stream = stream.into_std()?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        exchange(UnixStream::from_std(stream)?, TowerToHyperService::new(router), stop).await;
+        Ok(())
+    })
 }
 
 async fn refused(stream: UnixStream, error: Error, stop: Stop, strangers: Arc<Semaphore>) {

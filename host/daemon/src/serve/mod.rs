@@ -36,6 +36,9 @@ use crate::api::{self, Host};
 /// How long a call in flight may hold up the end of the process after its connection was given up.
 const LAST_CALLS: Duration = Duration::from_secs(5);
 
+/// Threads for what blocks besides connections.
+const OTHER_THREADS: usize = 16;
+
 /// Where the host serves and keeps things.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -58,8 +61,10 @@ pub(crate) fn run(options: Options) -> Result<()> {
     umask(Mode::from_bits_truncate(0o077));
     let host = wiring::open(&options)?;
     let failed = |cause| Error::internal("the host cannot start its threads").caused_by(cause);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // This thread accepts; connections have threads of their own, and what else blocks now and then has a few.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(connections::CONNECTIONS as usize + OTHER_THREADS)
         .build()
         .map_err(failed)?;
     let result = runtime.block_on(serve(&options.socket, host.clone()));
