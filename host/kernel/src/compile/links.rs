@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use jackfield_model::MacAddr;
+use jackfield_model::{LinkName, MacAddr};
 
 use crate::{
     Ifindex, LinkAt, Make, Place, Plan,
@@ -51,6 +51,14 @@ impl PlannedLink {
             _ => None,
         };
         std::iter::once(first).chain(second)
+    }
+
+    /// What that end of it is called.
+    pub fn name_of(&self, end: &End) -> &LinkName {
+        match &self.link.kind {
+            LinkKind::Veth { peer } if peer.at == end.at => &peer.name,
+            _ => &self.link.name,
+        }
     }
 }
 

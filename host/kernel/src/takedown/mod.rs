@@ -135,14 +135,20 @@ pub fn removals(plan: &Plan, again: bool, evidence: &impl Evidence) -> Result<Ta
 
 /// A name under which a link waits for its deletion: `jfx` and its index to base 36, which no driver gives.
 pub fn waiting_name(index: Ifindex) -> Option<LinkName> {
-    let mut digits = vec![];
-    let mut rest = index.get();
-    while rest > 0 {
-        digits.push(char::from_digit(rest % 36, 36)?);
-        rest /= 36;
-    }
-    let text: String = digits.into_iter().rev().collect();
-    format!("jfx{text}").parse().ok()
+    format!("jfx{}", base36(index)).parse().ok()
+}
+
+/// Whether a link's name was made of its index, which is given once: then it is in nobody's way, and a rename, which costs 100 µs, is spared.
+fn is_nobody_elses(name: &LinkName, index: Ifindex) -> bool {
+    let digits = name.as_str().strip_prefix("jf").and_then(|rest| rest.get(1..));
+    digits.is_some_and(|digits| digits == base36(index))
+}
+
+fn base36(index: Ifindex) -> String {
+    let digit = |number: u32| char::from_digit(number % 36, 36);
+    let numbers = std::iter::successors(Some(index.get()), |n| Some(n / 36)).take_while(|n| *n > 0);
+    let digits: Vec<_> = numbers.filter_map(digit).collect();
+    digits.into_iter().rev().collect()
 }
 
 /// Whether a link is that end of that planned one.
@@ -208,7 +214,7 @@ impl<E: Evidence> Down<'_, E> {
                 },
             };
             self.push(end.at.place, away);
-            if let Some(name) = waiting_name(index) {
+            if let Some(name) = waiting_name(index).filter(|_| !is_nobody_elses(planned.name_of(end), index)) {
                 self.push(end.at.place, Request::RenameLink { index, name });
             }
         }
