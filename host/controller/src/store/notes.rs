@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use jackfield_kernel::{NamespaceId, journal::Note};
+use jackfield_kernel::{
+    NamespaceId,
+    journal::{Fact, Note},
+};
 use jackfield_model::{EndpointId, SandboxId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use crate::{
     controller::Letter,
@@ -47,7 +49,7 @@ fn note(key: String, value: &impl Serialize) -> Note {
     // The records are plain data: nothing in them can fail to be JSON. Should it, the fact is not kept, which is told by its absence.
     Note {
         key,
-        value: serde_json::to_value(value).ok(),
+        value: Fact::of(value).ok(),
     }
 }
 
@@ -117,17 +119,17 @@ pub fn no_letter(id: &str) -> Note {
 }
 
 /// Reads the notes of a journal.
-pub fn read(notes: BTreeMap<String, Value>) -> Remembered {
+pub fn read(notes: BTreeMap<String, Fact>) -> Remembered {
     let mut remembered = Remembered::default();
     for (key, value) in notes {
-        if read_one(&mut remembered, &key, value).is_none() {
+        if read_one(&mut remembered, &key, &value).is_none() {
             remembered.unknown.push(key);
         }
     }
     remembered
 }
 
-fn read_one(into: &mut Remembered, key: &str, value: Value) -> Option<()> {
+fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
     let (kind, rest) = key.split_once('/')?;
     match kind {
         "endpoint" => into.endpoints.push((realm_of(rest)?, parse(value)?)),
@@ -144,6 +146,6 @@ fn realm_of(rest: &str) -> Option<NamespaceId> {
     u64::from_str_radix(realm, 16).ok().map(NamespaceId)
 }
 
-fn parse<T: DeserializeOwned>(value: Value) -> Option<T> {
-    serde_json::from_value(value).ok()
+fn parse<T: DeserializeOwned>(value: &Fact) -> Option<T> {
+    value.read().ok()
 }

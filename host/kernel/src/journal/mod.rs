@@ -35,7 +35,7 @@ use jackfield_model::OperationId;
 use crate::{Ifindex, KernelError, NamespaceId, Result};
 
 pub use observer::Observer;
-pub use record::{Note, Record, SandboxRef};
+pub use record::{Fact, Note, Record, SandboxRef};
 pub use state::{Entry, Phase};
 
 use file::JournalFile;
@@ -52,7 +52,7 @@ pub struct Replayed {
     /// Operations that are not done, in the order in which they began.
     pub operations: Vec<(OperationId, Entry)>,
     /// Notes, by key.
-    pub notes: BTreeMap<String, serde_json::Value>,
+    pub notes: BTreeMap<String, Fact>,
 }
 
 /// The open journal. All methods may be called from many threads; records are written one after the other.

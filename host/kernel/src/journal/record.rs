@@ -1,7 +1,8 @@
 //! What a record says. JSON, so that an upgraded host reads what the older one wrote.
 
 use jackfield_model::OperationId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{Ifindex, NamespaceId, NamespaceSource, Plan};
 
@@ -11,8 +12,39 @@ pub struct Note {
     /// Its key, as `endpoint/ID`.
     pub key: String,
     /// None forgets it.
-    pub value: Option<serde_json::Value>,
+    pub value: Option<Fact>,
 }
+
+/// What a note says: JSON of the controller's, opaque here, which is written once and copied from then on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fact(Box<RawValue>);
+
+impl Fact {
+    /// That value.
+    ///
+    /// # Errors
+    /// When it cannot be JSON.
+    pub fn of(value: &impl Serialize) -> serde_json::Result<Self> {
+        to_raw_value(value).map(Self)
+    }
+
+    /// The value again.
+    ///
+    /// # Errors
+    /// When it is another one's.
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.0.get())
+    }
+}
+
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Fact {}
 
 /// The sandbox that a plan reaches into.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use std::{
 
 use jackfield_model::OperationId;
 
-use super::{Note, Record, SandboxRef};
+use super::{Fact, Note, Record, SandboxRef};
 use crate::{
     Ifindex, LinkAt, Make, NamespaceId, Place, Plan,
     plan::{LinkSetting, SysctlKey},
@@ -58,7 +58,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     operations: HashMap<OperationId, Entry>,
-    notes: BTreeMap<String, serde_json::Value>,
+    notes: BTreeMap<String, Fact>,
     highest: BTreeMap<NamespaceId, Ifindex>,
     next: u64,
 }
@@ -137,7 +137,7 @@ impl State {
     }
 
     /// The notes.
-    pub fn notes(&self) -> &BTreeMap<String, serde_json::Value> {
+    pub fn notes(&self) -> &BTreeMap<String, Fact> {
         &self.notes
     }
 
@@ -449,7 +449,7 @@ mod tests {
     fn notes_are_last_writer_wins_and_none_forgets() {
         let note = |key: &str, value: Option<i32>| Note {
             key: key.into(),
-            value: value.map(Into::into),
+            value: value.and_then(|value| Fact::of(&value).ok()),
         };
         let state = replayed(vec![
             Record::Notes {
@@ -466,7 +466,7 @@ mod tests {
                 .iter()
                 .map(|(k, v)| (k.as_str(), v.clone()))
                 .collect::<Vec<_>>(),
-            [("a", 2.into())]
+            [("a", Fact::of(&2).unwrap())]
         );
     }
 

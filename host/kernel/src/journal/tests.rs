@@ -10,7 +10,7 @@ fn note(key: &str, value: u32) -> Record {
     Record::Notes {
         notes: vec![Note {
             key: key.into(),
-            value: Some(value.into()),
+            value: Fact::of(&value).ok(),
         }],
     }
 }
@@ -108,7 +108,7 @@ fn another_versions_journal_is_left_alone() {
 fn a_journal_that_is_mostly_dead_shrinks_and_keeps_what_it_knows() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let long = serde_json::Value::from("x".repeat(60_000));
+    let long = Fact::of(&"x".repeat(60_000)).unwrap();
     for n in 0..200 {
         let key = format!("key/{}", n % 3);
         journal

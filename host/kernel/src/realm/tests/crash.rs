@@ -17,7 +17,7 @@ fn live(realm: &Realm, world: &World) {
         if applied
             .commit(vec![Note {
                 key: digit.to_string(),
-                value: Some(true.into()),
+                value: Fact::of(&true).ok(),
             }])
             .is_err()
         {

@@ -276,13 +276,13 @@ fn releasing_is_idempotent_and_an_unknown_operation_is_done_already() {
     assert!(realm.quiesce());
     let note = Note {
         key: "k".into(),
-        value: Some(1.into()),
+        value: Fact::of(&1).ok(),
     };
     realm.release(&operation('a'), vec![note]).unwrap();
     drop(realm);
     let (_journal, replayed) = Journal::open_for_boot(world.dir.path(), "boot").unwrap();
     assert!(replayed.operations.is_empty());
-    assert_eq!(replayed.notes["k"], 1);
+    assert_eq!(replayed.notes["k"].read::<u32>().unwrap(), 1);
 }
 
 #[test]

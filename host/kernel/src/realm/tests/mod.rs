@@ -15,6 +15,7 @@ use crate::{
     compile::{Context, compile},
     faulty::Faulty,
     fixtures::*,
+    journal::Fact,
     plan::{FirewallRule, LinkKind, LinkSetting, MacvlanMode, Route, SysctlKey, SysctlTable},
 };
 
