@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, OwnLink, Phase, SandboxInterface};
 use jackfield_kernel::{Ifindex, LinkAt, LinkQuery, Place as Where, Rider};
-use jackfield_model::{Error, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
+use jackfield_model::{Error, ErrorCode, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
 
 use super::{
     Inner,
@@ -38,6 +38,15 @@ struct Arrival<'a> {
     opened: Opened<'a>,
     asked: &'a Join,
     default_route: bool,
+}
+
+/// How an interface gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// As if the host had made all links of the sandbox.
+    Trusting,
+    /// The kernel is asked for links of others.
+    Asking,
 }
 
 /// What the driver's calls came to.
@@ -145,10 +154,21 @@ impl Inner {
 }
 
 impl Arrival<'_> {
-    /// The driver's calls, the plan and the commit.
+    /// A sandbox's links are the host's as a rule, so that nobody is asked whether the interface's name is free: where it is not, the kernel
+    /// refuses to make the link, and all is done again with a name that was asked for.
     fn run(&self) -> Result<()> {
+        let made = match self.make(Naming::Trusting)? {
+            Err(refusal) if refusal.code == ErrorCode::AlreadyExists => self.make(Naming::Asking)?,
+            made => made,
+        };
+        made.map_err(|e| e.step("join").driver(self.driver.identity().to_string()))
+    }
+
+    /// The driver's calls, the plan and the commit. Inside is the kernel's or the journal's refusal, after which nothing is left.
+    fn make(&self, naming: Naming) -> Result<Result<()>> {
         let name = &self.driver.identity().name;
-        let (prepared, mut outcome, reservation) = self.inner.reserving(name, Layer::BootLong, || self.attempt())?;
+        let (prepared, mut outcome, reservation) =
+            self.inner.reserving(name, Layer::BootLong, || self.attempt(naming))?;
         let operation = OperationId::random();
         let (defaults, _turn) = self.defaults(prepared.inside(), prepared.gateways.clone())?;
         let record = EndpointRecord {
@@ -178,16 +198,14 @@ impl Arrival<'_> {
         if let Err(error) = applied.and_then(|applied| applied.commit(all)) {
             drop(reservation);
             self.tell_opposite(&prepared.ports);
-            return Err(Error::from(error)
-                .step("join")
-                .driver(self.driver.identity().to_string()));
+            return Ok(Err(error.into()));
         }
         reservation.publish();
         self.place.hold_ports(&operation, outcome.ports);
         self.place.hold_all(prepared.ports);
         self.place.change(|s| s.record_stay(record));
         self.opened.arrived(self.place, &self.sandbox);
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// The default routes that can go along with the join. The turn of seeing to the sandbox's lasts until the join is on record.
@@ -201,7 +219,7 @@ impl Arrival<'_> {
     }
 
     /// One run of the driver's calls, on a fresh instance.
-    fn attempt(&self) -> Result<(Prepared, Outcome)> {
+    fn attempt(&self, naming: Naming) -> Result<(Prepared, Outcome)> {
         let mut instance = self.driver.instance()?;
         let (mut merged, mut record) = (Merged::default(), self.record.clone());
         if self.creating {
@@ -214,7 +232,7 @@ impl Arrival<'_> {
                 &mut merged,
             )?;
         }
-        let joined = self.call_join(&mut *instance, record, &mut merged);
+        let joined = self.call_join(&mut *instance, record, &mut merged, naming);
         if joined.is_err() && self.creating {
             self.tell_opposite(&[]);
         }
@@ -258,6 +276,7 @@ impl Arrival<'_> {
         instance: &mut dyn Driver,
         record: EndpointRecord,
         merged: &mut Merged,
+        naming: Naming,
     ) -> Result<(Prepared, Outcome)> {
         let network = &self.network.record;
         let own = network.standing.iter().flat_map(|s| &s.links).chain(&record.links);
@@ -279,7 +298,7 @@ impl Arrival<'_> {
         let identity = self.driver.identity();
         let mut operation = self.inner.operation(self.place, &*self.driver, Phase::Join, about);
         let reply = guarded(identity, Phase::Join, || instance.join(&mut operation, &spec))?;
-        let placed = self.place_interface(&mut operation, &record, &reply);
+        let placed = self.place_interface(&mut operation, &record, &reply, naming);
         let (interface, gateways) = placed.map_err(|e| e.step(Phase::Join.to_string()).driver(identity.to_string()))?;
         let outcome = operation.finish();
         let interface = interface.map(|i| self.as_made(i, &outcome));
@@ -300,12 +319,13 @@ impl Arrival<'_> {
         operation: &mut Operation,
         record: &EndpointRecord,
         reply: &JoinReply<LinkId>,
+        naming: Naming,
     ) -> Result<(Option<Interface>, Vec<IpAddr>)> {
         let gateways = gateways(reply)?;
         let Some((link, prefix)) = &reply.interface else {
             return Ok((None, gateways));
         };
-        let name = self.name_interface(record, prefix)?;
+        let name = self.name_interface(record, prefix, naming)?;
         let interface = SandboxInterface {
             name: name.clone(),
             mac: record
@@ -335,15 +355,18 @@ impl Arrival<'_> {
         ))
     }
 
-    /// The name asked for, or the prefix with the first number that neither an endpoint nor another link of the sandbox has.
-    fn name_interface(&self, record: &EndpointRecord, prefix: &str) -> Result<LinkName> {
+    /// The name asked for, or the prefix with the first number that neither an endpoint nor, as far as it is asked, another link of the
+    /// sandbox has.
+    fn name_interface(&self, record: &EndpointRecord, prefix: &str, naming: Naming) -> Result<LinkName> {
         let (asked, mut strangers) = (self.asked.interface.as_ref(), Vec::new());
         let kernel = &self.inner.kernel;
         while strangers.len() < STRANGERS {
             let name = self
                 .place
                 .change(|s| s.reserve_interface(&self.sandbox, &record.spec.id, prefix, asked, &strangers))?;
-            let Some(at) = &self.opened.at else { return Ok(name) };
+            let Some(at) = self.opened.at.as_ref().filter(|_| naming == Naming::Asking) else {
+                return Ok(name);
+            };
             match kernel.link(&at.namespace, LinkQuery::Name(&name))? {
                 None => return Ok(name),
                 Some(_) => strangers.push(name),

@@ -135,7 +135,7 @@ impl Inner {
     fn make_sandbox(&self, place: &Place, id: &SandboxId, shown: Shown) -> Result<Ground> {
         let (ground, namespace) = match shown.ground {
             Ground::Made { path, .. } => {
-                let namespace = self.make_namespace(&path)?;
+                let namespace = self.make_namespace(place, &path)?;
                 (
                     Ground::Made {
                         path,
@@ -149,7 +149,7 @@ impl Inner {
         let mut record = place.of_sandbox(id, |s| s.record.clone())?;
         record.ground = ground.clone();
         if let Err(error) = self.append_notes(vec![notes::sandbox(place.id(), &record)]) {
-            self.drop_namespace(&ground, namespace.as_ref());
+            self.drop_namespace(place, &ground, namespace.as_ref());
             return Err(error);
         }
         if let Some(namespace) = namespace {
@@ -158,16 +158,18 @@ impl Inner {
         Ok(ground)
     }
 
-    fn make_namespace(&self, path: &Path) -> Result<Namespace> {
-        let namespace = self.kernel.create_namespace()?;
-        self.kernel.pin(&namespace, path)?;
+    fn make_namespace(&self, place: &Place, path: &Path) -> Result<Namespace> {
+        let namespace = place.realm.make_sandbox()?;
+        self.kernel
+            .pin(&namespace, path)
+            .inspect_err(|_| place.realm.drop_sandbox(&namespace))?;
         Ok(namespace)
     }
 
     /// Lets a namespace go that the host made, and forgets one that it did not.
-    fn drop_namespace(&self, ground: &Ground, namespace: Option<&Namespace>) {
+    fn drop_namespace(&self, place: &Place, ground: &Ground, namespace: Option<&Namespace>) {
         if let Some(namespace) = namespace {
-            self.kernel.forget(namespace);
+            place.realm.drop_sandbox(namespace);
         }
         if let Ground::Made { path, .. } = ground
             && let Err(error) = self.kernel.unpin(path)
@@ -237,7 +239,7 @@ impl Inner {
         self.append_notes(vec![notes::no_sandbox(place.id(), &id)])?;
         unwind.disarm();
         let ground = place.of_sandbox(&id, |s| s.record.ground.clone())?;
-        self.drop_namespace(&ground, place.let_go(&id).as_ref());
+        self.drop_namespace(place, &ground, place.let_go(&id).as_ref());
         place.change(|s| {
             self.say_sandbox(s.sandboxes.get(&id), "delete");
             s.remove_sandbox(&id);

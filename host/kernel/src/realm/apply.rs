@@ -161,7 +161,8 @@ impl Core {
         let Some((sandbox, index)) = sandbox.zip(Ifindex::new(LOOPBACK)) else {
             return Ok(false);
         };
-        if shared.sandboxes.has_other(&sandbox.namespace.id(), operation) || !reaches_sandbox(plan) {
+        let id = sandbox.namespace.id();
+        if shared.born.contains(&id) || shared.sandboxes.has_other(&id, operation) || !reaches_sandbox(plan) {
             return Ok(false);
         }
         let loopback = self.kernel.link(&sandbox.namespace, LinkQuery::Index(index))?;

@@ -59,6 +59,18 @@ impl Core {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// In a namespace that nobody else knows yet.
+    pub fn raise_loopback(&self, namespace: &Namespace) -> Result<()> {
+        let Some(index) = Ifindex::new(LOOPBACK) else {
+            return Ok(());
+        };
+        let up = Request::SetLink {
+            index,
+            setting: LinkSetting::Up(true),
+        };
+        self.kernel.send(namespace, &[up])?.into_iter().collect()
+    }
+
     /// Opens the sandbox of an operation. None when there is none any more, or it cannot be reached: what was in it is gone, or goes with
     /// the realm's ends.
     ///
