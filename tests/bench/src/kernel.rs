@@ -6,7 +6,7 @@ use std::{
 };
 
 use jackfield_kernel::{
-    Kernel, LinkAt, Make, NamespaceSource, Place as Side, Plan, Realm, SandboxAt,
+    Kernel, LinkAt, Make, Place as Side, Plan, Realm, SandboxAt,
     journal::Journal,
     plan::{LinkKind, LinkSetting, NewLink, Route, VethPeer},
 };
@@ -24,7 +24,7 @@ pub struct KernelCrate {
     // Before the place: its reaper ends first.
     realm: Arc<Realm>,
     sandbox: SandboxAt,
-    place: Place,
+    _place: Place,
 }
 
 impl KernelCrate {
@@ -39,12 +39,16 @@ impl KernelCrate {
         std::fs::create_dir_all(&folder).during("make a folder for the journal")?;
         let (journal, _) = Journal::open(&folder).during("open a journal")?;
         let realm = Realm::open(kernel, place.lab.realm().clone(), Arc::new(journal)).during("open the realm")?;
-        let source = Some(NamespaceSource::Path(place.lab.namespace_path("sandbox")));
+        // As the host makes its sandboxes, which stay open.
         let sandbox = SandboxAt {
-            namespace: place.sandbox.clone(),
-            source,
+            namespace: realm.make_sandbox().during("make a sandbox")?,
+            source: None,
         };
-        Ok(Self { realm, sandbox, place })
+        Ok(Self {
+            realm,
+            sandbox,
+            _place: place,
+        })
     }
 
     /// What the built-in bridge records for an endpoint.
@@ -104,17 +108,13 @@ impl Subject for KernelCrate {
             .during("apply the plan")?;
         applied.commit(Vec::new()).during("commit")?;
         let took = start.elapsed();
-        self.realm.release(&operation, Vec::new()).during("release")?;
+        let kept = Some(&self.sandbox.namespace);
+        self.realm
+            .release_from(&operation, Vec::new(), kept)
+            .during("release")?;
         if !self.realm.quiesce() {
             return Err("links are left over").during("wait for the reaper");
         }
-        // A release closes the sandbox's sockets; a sandbox that the host has just made has them open.
-        let loopback = jackfield_kernel::LinkQuery::Index(index(1)?);
-        self.place
-            .lab
-            .kernel()
-            .link(&self.place.sandbox, loopback)
-            .during("open the sandbox's socket")?;
         Ok(vec![(Measured::JoinKernel, took)])
     }
 }

@@ -22,7 +22,7 @@ mod raw;
 mod report;
 mod subject;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use jackfield_lab::{Lab, private};
@@ -36,6 +36,10 @@ struct Arguments {
     /// How many times each is run; what takes long is run in every tenth round only
     #[arg(long, default_value_t = 200)]
     rounds: usize,
+    /// Milliseconds before each run: by default the kernel's deferred work of the run before is done by then, and caches are as cold as they
+    /// are for a caller who comes now and then
+    #[arg(long, default_value_t = 20)]
+    pause: u64,
     /// Writes the figures there as a list of {name, unit, n, median, p99}, in microseconds
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,10 +65,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     if !private::entered() {
         private::enter().during("enter private namespaces")?;
     }
+    let pause = Duration::from_millis(arguments.pause);
     let samples = if arguments.kernel_only {
-        subject::interleave(&mut by_netlink()?, arguments.rounds)?
+        subject::interleave(&mut by_netlink()?, arguments.rounds, pause)?
     } else {
-        beside_a_host(arguments.rounds)?
+        beside_a_host(arguments.rounds, pause)?
     };
     let figures = samples.figures();
     println!("{}", report::table(&figures));
@@ -84,7 +89,7 @@ fn by_netlink<'a>() -> Result<Vec<Box<dyn Subject + 'a>>> {
 }
 
 /// All of them, with a host at work.
-fn beside_a_host(rounds: usize) -> Result<figure::Samples> {
+fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     let lab = Lab::new("bench").during("make a realm")?;
     let host = api::host(&lab)?;
     let mut subjects = by_netlink()?;
@@ -93,7 +98,7 @@ fn beside_a_host(rounds: usize) -> Result<figure::Samples> {
     subjects.push(Box::new(api::Cached::new(&lab)?));
     subjects.push(Box::new(api::Cold::new(&lab)?));
     subjects.push(Box::new(call::Call::new()?));
-    let samples = subject::interleave(&mut subjects, rounds)?;
+    let samples = subject::interleave(&mut subjects, rounds, pause)?;
     drop(subjects);
     host.stop().during("stop the host")?;
     lab.passed().during("end")?;

@@ -7,9 +7,6 @@ use crate::{
     figure::{Measured, Samples},
 };
 
-/// Before each run: the kernel's deferred work of the run before is done by then, and caches are as cold as they are for a caller who
-/// comes now and then.
-const PAUSE: Duration = Duration::from_millis(20);
 /// Runs of each that are not counted.
 const WARM_UP: usize = 3;
 
@@ -27,17 +24,17 @@ pub trait Subject {
     }
 }
 
-/// Runs A, B, C, A, B, C and so on.
+/// Runs A, B, C, A, B, C and so on, with the pause before each.
 ///
 /// # Errors
 /// The first failure of any.
-pub fn interleave(subjects: &mut [Box<dyn Subject + '_>], rounds: usize) -> Result<Samples> {
+pub fn interleave(subjects: &mut [Box<dyn Subject + '_>], rounds: usize, pause: Duration) -> Result<Samples> {
     let mut samples = Samples::default();
     for round in 0..WARM_UP + rounds {
         let counted = round.checked_sub(WARM_UP);
         let due = |subject: &dyn Subject| counted.is_none_or(|nth| nth.is_multiple_of(subject.every()));
         for subject in subjects.iter_mut().filter(|subject| due(subject.as_ref())) {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
             let taken = subject.run_once()?;
             if counted.is_some() {
                 taken.into_iter().for_each(|(what, took)| samples.add(what, took));
@@ -71,7 +68,9 @@ mod tests {
         let order = Rc::new(RefCell::new(Vec::new()));
         let (quick, slow) = (Measured::JoinFloor, Measured::DriverLoadCold);
         let noted = |what, every| -> Box<dyn Subject> { Box::new(Noted(order.clone(), what, every)) };
-        let figures = interleave(&mut [noted(quick, 1), noted(slow, 2)], 3).unwrap().figures();
+        let figures = interleave(&mut [noted(quick, 1), noted(slow, 2)], 3, Duration::ZERO)
+            .unwrap()
+            .figures();
         assert_eq!((figures[&quick].n, figures[&slow].n), (3, 2));
         assert_eq!(order.borrow()[2 * WARM_UP..], [quick, slow, quick, quick, slow]);
     }
