@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use jackfield_kernel::{Ifindex, LinkAt, Plan, Realm};
-use jackfield_model::{EndpointSpec, IpNetwork, LinkName, MacAddr, NetworkSpec, Result, StaticRoute};
+use jackfield_model::{EndpointSpec, Family, IpNetwork, LinkName, MacAddr, NetworkSpec, Result, StaticRoute};
 use serde::{Deserialize, Serialize};
 
 use crate::{Identity, PortBook, PortReservation, grants::Grants};
@@ -84,6 +84,9 @@ pub struct OwnLink {
     /// Ports of this bridge do not reach each other.
     #[serde(default)]
     pub ports_isolated: bool,
+    /// Families in which published ports are reached at the endpoints' own addresses: of a network's link that is guarded so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routed: Vec<Family>,
     /// Planned by create-endpoint for the join, not in the kernel yet.
     #[serde(default)]
     pub planned: bool,

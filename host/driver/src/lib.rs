@@ -21,5 +21,5 @@ mod state_view;
 pub use call::{Driver, Drivers, Features, Identity, LoadedDriver};
 pub use context::{Context, LinkId, Outcome, OwnLink, Phase, SandboxInterface, StateStore, StateWrite, Versioned};
 pub use manifest::{API_VERSION, Line, Manifest, SECTION, missing, snippet};
-pub use operation::{Operation, relink::relink};
+pub use operation::{Gateway, Guard, Operation, relink::relink};
 pub use ports::{PortBook, PortOwner, PortReservation};

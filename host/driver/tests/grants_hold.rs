@@ -13,7 +13,7 @@ use jackfield_kernel::{
     Make, Plan, Removal,
     plan::{FirewallRule, ForwardingEntry, IpvlanMode, LinkKind, MacvlanMode, Rate, SysctlKey, SysctlTable},
 };
-use jackfield_model::{Family, IpNetwork, PortMapping, Transport};
+use jackfield_model::{Family, IpNetwork, LinkName, PortMapping, Transport};
 use proptest::prelude::*;
 
 /// One call of a hostile guest: which, and where in the tables of values its arguments are.
@@ -214,6 +214,15 @@ fn grants() -> impl Strategy<Value = Grants> {
     )
 }
 
+/// The names of the links that a step makes.
+fn names_of(make: &Make) -> Vec<&LinkName> {
+    let Make::Link(new) = make else { return vec![] };
+    match &new.kind {
+        LinkKind::Veth { peer } => vec![&new.name, &peer.name],
+        _ => vec![&new.name],
+    }
+}
+
 /// Why a plan is not within the grants, read from the plan alone.
 fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
     let within = |network: &IpNetwork, granted: &[IpNetwork]| {
@@ -227,6 +236,7 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
     let sysctl =
         |key: &SysctlKey| key.family == Family::Ipv4 && key.table == SysctlTable::Conf && key.key == "forwarding";
     let new: Vec<_> = plan.new_links().map(|at| at.index).collect();
+    let new_names: Vec<_> = plan.makes.iter().flat_map(names_of).collect();
     let bad = plan.makes.iter().find(|make| match make {
         Make::Link(link) => {
             let asked = !link.name.as_str().starts_with("jf") && link.name.as_str() != "eth0";
@@ -262,9 +272,21 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
         Make::Firewall(FirewallRule::Masquerade { subnet, .. }) => {
             !has(&grants.firewall, "masquerade") || !within(subnet, &grants.addresses)
         }
-        Make::Firewall(FirewallRule::Publish { .. }) => !has(&grants.firewall, "publish"),
+        Make::Firewall(FirewallRule::MasqueradeAs { subnet, source, .. }) => {
+            !has(&grants.firewall, "masquerade")
+                || !within(subnet, &grants.addresses)
+                || !within(&IpNetwork::from(*source), &grants.addresses)
+        }
+        Make::Firewall(FirewallRule::Publish { .. } | FirewallRule::Open { .. }) => !has(&grants.firewall, "publish"),
         Make::Firewall(FirewallRule::Internal { .. }) => !has(&grants.firewall, "internal"),
-        Make::Firewall(FirewallRule::Inside { .. }) => true,
+        Make::Firewall(FirewallRule::Entry { .. } | FirewallRule::Trusted { .. } | FirewallRule::Closed { .. }) => {
+            !has(&grants.firewall, "guard")
+        }
+        // The host's own additions, about new links alone; subnets are the network's, not a join's.
+        Make::Firewall(
+            rule @ (FirewallRule::Member { .. } | FirewallRule::Together { .. } | FirewallRule::Home { .. }),
+        ) => !rule.links().iter().all(|link| new_names.contains(link)),
+        Make::Firewall(FirewallRule::Inside { .. } | FirewallRule::Across { .. }) => true,
     });
     let worse = plan
         .removals

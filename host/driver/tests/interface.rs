@@ -4,12 +4,12 @@
 mod common;
 
 use common::{Host, UPLINK, code, interface, ip, net, none, publish};
-use jackfield_driver::{Context, Operation, Phase, SandboxInterface, grants::Grants};
+use jackfield_driver::{Context, Gateway, Guard, Operation, Phase, SandboxInterface, grants::Grants};
 use jackfield_kernel::{
     Make, Place,
-    plan::{FirewallRule, LinkKind, MacvlanMode},
+    plan::{Entry, FirewallRule, LinkKind, MacvlanMode},
 };
-use jackfield_model::{ErrorCode, NextHop, PortMapping, StaticRoute};
+use jackfield_model::{ErrorCode, Family, LinkName, NextHop, PortMapping, StaticRoute, Transport};
 
 #[test]
 fn publishing_needs_an_endpoint_with_such_an_address_and_a_free_port() {
@@ -82,9 +82,10 @@ fn an_internal_network_is_cut_off_also_when_the_driver_forgets() {
     assert_eq!(
         rules,
         [
-            FirewallRule::Internal { link: name },
+            FirewallRule::Member { link: name.clone() },
             inside("10.1.0.0/24"),
-            inside("fd00::/64")
+            inside("fd00::/64"),
+            FirewallRule::Internal { link: name },
         ]
     );
 
@@ -100,9 +101,18 @@ fn an_internal_network_is_cut_off_also_when_the_driver_forgets() {
         .into_iter()
         .filter_map(|m| if let Make::Firewall(r) = m { Some(r) } else { None })
         .collect();
+    let home = |address: &str| FirewallRule::Home {
+        link: name.clone(),
+        address: address.parse().unwrap(),
+    };
     assert_eq!(
         rules,
-        [FirewallRule::Internal { link: name }],
+        [
+            FirewallRule::Internal { link: name.clone() },
+            FirewallRule::Member { link: name.clone() },
+            home("10.1.0.2"),
+            home("fd00::2"),
+        ],
         "once, and not for what is in the sandbox"
     );
 }
@@ -190,9 +200,11 @@ fn a_foreign_sandbox_gets_only_the_mac_since_the_runtime_does_the_rest() {
     let name = op.link_name(peer).unwrap();
     op.finish_interface(peer, &interface()).unwrap();
     let plan = op.finish().plan;
-    let [Make::Link(new)] = &plan.makes[..] else {
-        panic!("more than the pair: {plan:?}")
+    let [Make::Link(new), rest @ ..] = &plan.makes[..] else {
+        panic!("no pair: {plan:?}")
     };
+    let of_the_firewall = |make: &Make| matches!(make, Make::Firewall(_));
+    assert!(rest.iter().all(of_the_firewall), "more than the pair: {plan:?}");
     let LinkKind::Veth { peer } = &new.kind else {
         panic!("no pair")
     };
@@ -366,4 +378,78 @@ fn a_link_that_routes_ipv6_gets_a_link_local_address_to_ask_for_neighbours_from(
         op.add_address(link, net("fe80::1/64")).unwrap();
     };
     assert_eq!(with_link(&own), 1, "the driver's own is enough");
+}
+
+#[test]
+fn a_guard_says_who_may_enter_and_a_closed_link_has_no_homes() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::Join);
+    let (veth, peer) = op.create_veth("v", &none()).unwrap();
+    let link = op.link_name(veth).unwrap();
+    let from: LinkName = "up0".parse().unwrap();
+    let guard = Guard {
+        ipv4: Some(Gateway::Nat),
+        ipv6: Some(Gateway::Routed),
+        icc: false,
+        trusted: vec![from.clone(), from.clone()],
+    };
+    op.guard(veth, &guard).unwrap();
+    op.finish_interface(peer, &interface()).unwrap();
+    let outcome = op.finish();
+    let entry = |family, entry| FirewallRule::Entry {
+        link: link.clone(),
+        family,
+        entry,
+    };
+    let rules: Vec<_> = outcome
+        .plan
+        .makes
+        .iter()
+        .filter_map(|m| {
+            if let Make::Firewall(r) = m {
+                Some(r.clone())
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            entry(Family::Ipv4, Entry::Published),
+            entry(Family::Ipv6, Entry::Open),
+            FirewallRule::Trusted {
+                link: link.clone(),
+                from,
+            },
+            FirewallRule::Closed { link: link.clone() },
+            FirewallRule::Member { link: link.clone() },
+        ]
+    );
+    let routed: Vec<_> = outcome.links.iter().flat_map(|own| own.routed.clone()).collect();
+    assert_eq!(routed, [Family::Ipv6], "known to whoever publishes ports later");
+}
+
+/// Of a routed network a port is published where the endpoint has it, in that family alone.
+#[test]
+fn a_port_of_a_routed_network_is_opened_at_the_endpoints_own_address() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let routed = Guard {
+        ipv4: Some(Gateway::Routed),
+        ..Guard::default()
+    };
+    op.guard(bridge, &routed).unwrap();
+    let outcome = op.finish();
+    host.apply(&outcome);
+    let mut op = host.after(Phase::Join, outcome.links);
+    assert_eq!(op.publish(publish(8080)).unwrap(), 80, "the endpoint's own port");
+    let opened = FirewallRule::Open {
+        transport: Transport::Tcp,
+        target: ip("10.1.0.2"),
+        port: 80,
+        count: 1,
+    };
+    assert!(op.finish().plan.makes.contains(&Make::Firewall(opened)));
 }

@@ -4,10 +4,14 @@
 //! that a setting had before) is in it before the kernel has seen any of it. *Makes* have an inverse and go first; *removals* (the
 //! design calls them drops) have none: they run after commit, and running one again does no harm.
 
+mod firewall;
+
 use std::{fmt, net::IpAddr, num::NonZeroU32};
 
-use jackfield_model::{Family, IpNetwork, LinkName, MacAddr, Options, PortMapping};
+use jackfield_model::{Family, IpNetwork, LinkName, MacAddr, Options};
 use serde::{Deserialize, Serialize};
+
+pub use firewall::{Entry, FirewallRule};
 
 /// A link's index. The host chooses it, from a high range of its own, when the step is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -531,36 +535,6 @@ pub struct Rate {
     pub bytes_per_second: u64,
     /// Bytes at once.
     pub burst_bytes: u32,
-}
-
-/// What drivers may ask of the host's own nftables table. Each is elements of sets and maps, never a rule of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FirewallRule {
-    /// Masquerade what leaves the subnet by any other link than this.
-    Masquerade {
-        /// The subnet.
-        subnet: IpNetwork,
-        /// Its own link, by name.
-        link: LinkName,
-    },
-    /// Publish a port, or a range of them.
-    Publish {
-        /// What is published; `host_port` is never zero here.
-        mapping: PortMapping,
-        /// The endpoint's address.
-        target: IpAddr,
-    },
-    /// Let nothing pass between this link and the world outside its network.
-    Internal {
-        /// The link, by name.
-        link: LinkName,
-    },
-    /// Members of one internal network, who may pass between each other's links.
-    Inside {
-        /// The subnet of the internal network.
-        subnet: IpNetwork,
-    },
 }
 
 impl Plan {

@@ -50,7 +50,7 @@ pub enum Want<'a> {
     Neighbour,
     /// Change the firewall.
     Firewall {
-        /// `masquerade`, `publish`, `internal`, `isolate`.
+        /// `masquerade`, `publish`, `internal`, `isolate`, `guard`.
         verb: &'a str,
     },
     /// Masquerade a subnet.

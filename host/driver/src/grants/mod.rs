@@ -18,7 +18,7 @@ pub(crate) use line::{covers, covers_network, line};
 /// The link kinds that can be granted, by their iproute2 names.
 pub const LINK_KINDS: [&str; 8] = ["bridge", "dummy", "ipvlan", "macvlan", "tap", "veth", "vlan", "vxlan"];
 /// The firewall verbs that can be granted.
-pub const FIREWALL_VERBS: [&str; 4] = ["internal", "isolate", "masquerade", "publish"];
+pub const FIREWALL_VERBS: [&str; 5] = ["guard", "internal", "isolate", "masquerade", "publish"];
 
 /// What a driver may do. The default is nothing at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Grants {
     pub rules: bool,
     /// Neighbours, proxy neighbours and forwarding entries.
     pub neighbours: bool,
-    /// `masquerade`, `publish`, `internal`, `isolate`.
+    /// `masquerade`, `publish`, `internal`, `isolate`, `guard`.
     pub firewall: Vec<String>,
     /// Per-link sysctls, as `ipv4/conf/proxy_arp`; `*` at the end stands for any rest.
     pub sysctls: Vec<String>,

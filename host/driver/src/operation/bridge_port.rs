@@ -50,7 +50,14 @@ impl Operation {
     pub fn isolate_ports(&mut self, link: LinkId) -> Result<()> {
         let run = self.call()?;
         run.check_step(&Want::Firewall { verb: "isolate" })?;
-        let bridge = run.own_target(link, "the isolation")?;
+        run.isolate_ports(link)
+    }
+}
+
+impl Running {
+    /// No traffic between the ports of a bridge, those that it has and those that it gets.
+    pub(super) fn isolate_ports(&mut self, link: LinkId) -> Result<()> {
+        let bridge = self.own_target(link, "the isolation")?;
         if bridge.kind != "bridge" {
             return Err(Error::invalid(format!(
                 "link {} is a {}, and only a bridge has ports to isolate",
@@ -64,15 +71,13 @@ impl Operation {
                 format!("ports of bridge {} can be isolated only where it is made", bridge.name),
             ));
         }
-        run.links.get_mut(link)?.ports_isolated = true;
-        for port in run.ports_of(bridge.at.index) {
-            run.isolate(&port)?;
+        self.links.get_mut(link)?.ports_isolated = true;
+        for port in self.ports_of(bridge.at.index) {
+            self.isolate(&port)?;
         }
         Ok(())
     }
-}
 
-impl Running {
     fn isolate(&mut self, port: &Entry) -> Result<()> {
         self.set_port(
             port,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use jackfield_kernel::{Ifindex, LinkAt, Make, Place, plan::FirewallRule};
-use jackfield_model::{IpNetwork, MacAddr};
+use jackfield_model::{IpNetwork, LinkName, MacAddr};
 
 use super::{
     running::Running,
@@ -18,6 +18,7 @@ impl Running {
             return;
         }
         self.give_link_local();
+        self.keep_apart();
         if self.context.network.as_ref().is_some_and(|network| network.internal) {
             self.cut_off();
         }
@@ -56,20 +57,65 @@ impl Running {
         any && !addresses().any(|address| address.is_unicast_link_local())
     }
 
-    /// An internal network's links are cut off from the world, and its members may reach each other.
+    /// An internal network's links are cut off from the world.
     fn cut_off(&mut self) {
+        let rules = self
+            .new_members()
+            .into_iter()
+            .map(|link| FirewallRule::Internal { link });
+        self.add_firewall(rules.collect());
+    }
+
+    /// Networks do not reach each other: their links are known as theirs, and what belongs together as such.
+    fn keep_apart(&mut self) {
+        let new = self.new_members();
+        let mut rules: Vec<_> = new
+            .iter()
+            .map(|link| FirewallRule::Member { link: link.clone() })
+            .collect();
+        rules.extend(together(&new, &self.earlier_members()));
+        match self.context.phase {
+            Phase::CreateNetwork => rules.extend(one_network(&self.pools)),
+            _ => rules.extend(new.iter().flat_map(|link| self.homes(link))),
+        }
+        self.add_firewall(rules);
+    }
+
+    /// Links of this plan by which the network's traffic comes and goes: not ports, whose bridge is what counts.
+    fn new_members(&self) -> Vec<LinkName> {
         let outer = |entry: &&Entry| self.stays_here(entry) && !self.is_planned_port(entry.at.index);
-        let mut rules: Vec<FirewallRule> = self
-            .links
+        self.links
             .iter()
             .filter(outer)
-            .map(|entry| FirewallRule::Internal {
-                link: entry.name.clone(),
+            .map(|entry| entry.name.clone())
+            .collect()
+    }
+
+    /// The network's own links, made with it.
+    fn earlier_members(&self) -> Vec<LinkName> {
+        let of_network =
+            |entry: &&Entry| entry.origin == Origin::Own && !entry.of_endpoint && entry.at.place == Place::Realm;
+        self.links
+            .iter()
+            .filter(of_network)
+            .map(|entry| entry.name.clone())
+            .collect()
+    }
+
+    /// The endpoint's addresses are at home on its link, unless that is closed to its neighbours.
+    fn homes(&self, link: &LinkName) -> Vec<FirewallRule> {
+        let closed = Make::Firewall(FirewallRule::Closed { link: link.clone() });
+        let addresses = self.context.endpoint.iter().flat_map(|endpoint| &endpoint.addresses);
+        addresses
+            .filter(|_| !self.plan.makes.contains(&closed))
+            .map(|address| FirewallRule::Home {
+                link: link.clone(),
+                address: address.ip(),
             })
-            .collect();
-        if self.context.phase == Phase::CreateNetwork {
-            rules.extend(self.pools.iter().map(|subnet| FirewallRule::Inside { subnet: *subnet }));
-        }
+            .collect()
+    }
+
+    fn add_firewall(&mut self, rules: Vec<FirewallRule>) {
         for make in rules.into_iter().map(Make::Firewall) {
             if !self.plan.makes.contains(&make) {
                 self.plan.makes.push(make);
@@ -87,6 +133,30 @@ impl Running {
         let port = |make: &Make| matches!(make, Make::Set { link, to: Controller(Some(_)), .. } if link.index == index);
         self.plan.makes.iter().any(port)
     }
+}
+
+/// Each new link with every other of the network's, where pairs are few: the links of other endpoints are not among them.
+fn together(new: &[LinkName], earlier: &[LinkName]) -> Vec<FirewallRule> {
+    let pair = |a: &LinkName, b: &LinkName| FirewallRule::Together {
+        a: a.clone(),
+        b: b.clone(),
+    };
+    let later = |at: usize| new.iter().skip(at + 1);
+    new.iter()
+        .enumerate()
+        .flat_map(|(at, a)| later(at).chain(earlier).map(move |b| pair(a, b)))
+        .collect()
+}
+
+/// The subnets of one network, each with itself and with every other of its family.
+fn one_network(pools: &[IpNetwork]) -> Vec<FirewallRule> {
+    let mut rules = Vec::new();
+    for (at, a) in pools.iter().enumerate() {
+        rules.push(FirewallRule::Inside { subnet: *a });
+        let same_family = pools.iter().skip(at + 1).filter(|b| a.is_ipv4() == b.is_ipv4());
+        rules.extend(same_family.map(|b| FirewallRule::Across { a: *a, b: *b }));
+    }
+    rules
 }
 
 /// The link-local address that follows from a MAC (RFC 4291, appendix A). Unique on the link, as the MAC is.

@@ -13,13 +13,7 @@ impl Operation {
     pub fn masquerade(&mut self, subnet: IpNetwork, link: LinkId) -> Result<()> {
         let run = self.call()?;
         let want = Want::Firewall { verb: "masquerade" };
-        run.check_step(&want)?;
-        if subnet.ip() != subnet.network() {
-            return Err(Error::invalid(format!(
-                "{subnet} is an address inside a subnet, not a subnet"
-            )));
-        }
-        run.allow(&Want::Masquerade { subnet })?;
+        run.check_masquerade(&want, subnet)?;
         let link = run.firewall_link(link)?;
         run.firewall(&want, FirewallRule::Masquerade { subnet, link })
     }
@@ -30,6 +24,9 @@ impl Operation {
         run.check_step(&want)?;
         run.check_range(mapping.count)?;
         let target = run.publish_target(mapping.host_address)?;
+        if run.routed(Family::of(target)) {
+            return run.open(&want, &mapping, target);
+        }
         let reservation = run.context.ports.reserve(&run.port_owner(), &mapping)?;
         let mapping = reservation.mapping.clone();
         if run.ports.iter().any(|held| overlap(&held.mapping, &mapping)) {
@@ -55,7 +52,28 @@ impl Operation {
 }
 
 impl Running {
-    fn firewall(&mut self, want: &Want<'_>, rule: FirewallRule) -> Result<()> {
+    /// Opens the endpoint's own ports: the host's are not used.
+    fn open(&mut self, want: &Want<'_>, mapping: &PortMapping, target: IpAddr) -> Result<u16> {
+        let port = mapping.container_port;
+        if port == 0 || mapping.count == 0 || port.checked_add(mapping.count - 1).is_none() {
+            return Err(Error::invalid(format!(
+                "ports {port} and {} more cannot be opened: ports are 1 to 65535, and a range holds at least one",
+                i32::from(mapping.count) - 1
+            )));
+        }
+        self.firewall(
+            want,
+            FirewallRule::Open {
+                transport: mapping.transport,
+                target,
+                port,
+                count: mapping.count,
+            },
+        )?;
+        Ok(port)
+    }
+
+    pub(super) fn firewall(&mut self, want: &Want<'_>, rule: FirewallRule) -> Result<()> {
         let make = Make::Firewall(rule);
         if self.plan.makes.contains(&make) {
             return Err(Error::new(
@@ -67,7 +85,7 @@ impl Running {
     }
 
     /// The name of a link that a rule may be about. A link of the host carries others' traffic.
-    fn firewall_link(&mut self, link: LinkId) -> Result<LinkName> {
+    pub(super) fn firewall_link(&mut self, link: LinkId) -> Result<LinkName> {
         let entry = self.target(link)?;
         entry.in_realm()?;
         if entry.origin == Origin::Parent {

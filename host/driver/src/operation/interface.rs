@@ -72,7 +72,7 @@ impl Running {
                 port || *to == LinkSetting::Controller(Some(entry.at.index))
             }
             Make::Rule(rule) => rule.iif.as_ref() == Some(&entry.name) || rule.oif.as_ref() == Some(&entry.name),
-            Make::Firewall(rule) => firewall_link(rule) == Some(&entry.name),
+            Make::Firewall(rule) => rule.links().contains(&&entry.name),
             _ => false,
         };
         if self.plan.makes.iter().any(bound) {
@@ -159,14 +159,6 @@ fn swap_ends(new: &mut NewLink) {
         std::mem::swap(&mut new.name, name);
         std::mem::swap(&mut new.mac, mac);
         std::mem::swap(&mut new.mtu, mtu);
-    }
-}
-
-fn firewall_link(rule: &jackfield_kernel::plan::FirewallRule) -> Option<&jackfield_model::LinkName> {
-    use jackfield_kernel::plan::FirewallRule::{Inside, Internal, Masquerade, Publish};
-    match rule {
-        Masquerade { link, .. } | Internal { link } => Some(link),
-        Publish { .. } | Inside { .. } => None,
     }
 }
 

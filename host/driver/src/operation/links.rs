@@ -2,7 +2,7 @@
 
 use jackfield_kernel::{
     Ifindex, LinkAt, Make, Place, Removal,
-    plan::{FirewallRule, IpvlanMode, LinkKind, MacvlanMode, NewLink, VethPeer},
+    plan::{IpvlanMode, LinkKind, MacvlanMode, NewLink, VethPeer},
 };
 use jackfield_model::{Error, ErrorCode, LinkName, MacAddr, Options, Result};
 
@@ -159,6 +159,7 @@ impl Running {
             mac: Some(mac),
             mtu: None,
             ports_isolated: false,
+            routed: Vec::new(),
             origin: Origin::New,
             gone: false,
         }
@@ -274,7 +275,6 @@ fn concerns(make: &Make, indexes: &[Ifindex], names: &[LinkName]) -> bool {
             .into_iter()
             .flatten()
             .any(|link| names.contains(link)),
-        Make::Firewall(FirewallRule::Masquerade { link, .. } | FirewallRule::Internal { link }) => names.contains(link),
-        Make::Firewall(FirewallRule::Publish { .. } | FirewallRule::Inside { .. }) => false,
+        Make::Firewall(rule) => rule.links().into_iter().any(|link| names.contains(link)),
     }
 }

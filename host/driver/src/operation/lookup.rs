@@ -198,6 +198,7 @@ fn host_entry(info: LinkInfo) -> Entry {
         mac: info.mac,
         mtu: Some(info.mtu),
         ports_isolated: false,
+        routed: Vec::new(),
         origin: Origin::Parent,
         gone: false,
     }

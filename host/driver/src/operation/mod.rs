@@ -10,6 +10,7 @@
 //! the functions on one subject; `running` holds what they share, and the only way to record a step.
 
 mod attributes;
+mod border;
 mod bridge_port;
 mod closing;
 mod deferred;
@@ -29,6 +30,8 @@ mod table;
 
 use jackfield_kernel::Ifindex;
 use jackfield_model::{Error, ErrorCode, Result};
+
+pub use border::{Gateway, Guard};
 
 use crate::{Context, LinkId, Outcome};
 use running::Running;

@@ -86,10 +86,7 @@ fn relink_route(place: &mut Place, route: &mut Route, at: Move<'_>) {
 }
 
 fn relink_firewall(rule: &mut FirewallRule, name: Rename<'_>) {
-    match rule {
-        FirewallRule::Masquerade { link, .. } | FirewallRule::Internal { link } => rename(link, name),
-        FirewallRule::Publish { .. } | FirewallRule::Inside { .. } => {}
-    }
+    rule.links_mut().into_iter().for_each(|link| rename(link, name));
 }
 
 /// Parents and controllers are in the realm, whatever stands on them.

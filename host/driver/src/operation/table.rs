@@ -6,7 +6,7 @@ use std::{
 };
 
 use jackfield_kernel::{Ifindex, LinkAt, Place};
-use jackfield_model::{Error, LinkName, MacAddr, Result};
+use jackfield_model::{Error, Family, LinkName, MacAddr, Result};
 
 use crate::{LinkId, OwnLink};
 
@@ -36,6 +36,7 @@ pub(crate) struct Entry {
     pub mac: Option<MacAddr>,
     pub mtu: Option<u32>,
     pub ports_isolated: bool,
+    pub routed: Vec<Family>,
     pub origin: Origin,
     /// Deleted by this operation.
     pub gone: bool,
@@ -53,6 +54,7 @@ impl Entry {
             mac: Some(link.mac),
             mtu: link.mtu,
             ports_isolated: link.ports_isolated,
+            routed: link.routed,
             origin: if link.planned { Origin::New } else { Origin::Own },
             gone: false,
         }
@@ -69,6 +71,7 @@ impl Entry {
             mac: self.mac?,
             mtu: self.mtu,
             ports_isolated: self.ports_isolated,
+            routed: self.routed.clone(),
             planned,
         })
     }

@@ -278,10 +278,9 @@ impl Steps {
 
     /// One transaction for what must hold before the first packet, one for what invites packets in.
     fn firewall(&mut self, plan: &Plan) {
-        let is_publish = |rule: &FirewallRule| matches!(rule, FirewallRule::Publish { .. });
-        for (class, publish) in [(Class::Isolation, false), (Class::Finish, true)] {
+        for (class, lets_in) in [(Class::Isolation, false), (Class::Finish, true)] {
             let rules: Vec<(usize, &FirewallRule)> = firewall_rules(plan)
-                .filter(|(_, rule)| is_publish(rule) == publish)
+                .filter(|(_, rule)| rule.lets_in() == lets_in)
                 .collect();
             if rules.is_empty() {
                 continue;

@@ -130,6 +130,11 @@ impl Lines {
         match message.kind {
             k if k == kind(libc::NFT_MSG_NEWTABLE) => self.lines.push(table_line(&place, &attributes)),
             k if k == kind(libc::NFT_MSG_NEWCHAIN) => self.lines.push(format!("{place} {}", Chain::read(&attributes)?)),
+            // Never shown, only sent: see `retire` of the transaction.
+            k if k == kind(libc::NFT_MSG_DELCHAIN) => {
+                let gone = format!("{place} chain {}", attributes.text(object::CHAIN_NAME)?);
+                self.lines.retain(|line| *line != gone);
+            }
             k if k == kind(libc::NFT_MSG_NEWSET) => {
                 let set = Set::read(&attributes)?;
                 self.lines.push(format!("{place} {set}"));

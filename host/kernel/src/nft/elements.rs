@@ -6,8 +6,11 @@ use ipnetwork::IpNetwork;
 use jackfield_model::{LinkName, PortMapping, Transport};
 use nix::errno::Errno;
 
+mod border;
+mod collide;
+
 use super::{
-    layout::{Family, INTERNAL, INTERNAL_SAME},
+    layout::Family,
     object::{Data, Element},
 };
 use crate::{KernelError, Result, plan::FirewallRule};
@@ -26,8 +29,40 @@ pub(super) fn elements(rule: &FirewallRule) -> Result<Vec<Placed>> {
     match rule {
         FirewallRule::Masquerade { subnet, link } => Ok(masquerade(*subnet, link)),
         FirewallRule::Publish { mapping, target } => publish(mapping, *target),
-        FirewallRule::Internal { link } => Ok(internal(link)),
-        FirewallRule::Inside { subnet } => Ok(vec![inside(*subnet)]),
+        FirewallRule::MasqueradeAs { subnet, link, source } => masquerade_as(*subnet, link, *source),
+        rule => border::elements(rule),
+    }
+}
+
+fn masquerade_as(subnet: IpNetwork, link: &LinkName, source: IpAddr) -> Result<Vec<Placed>> {
+    if subnet.is_ipv4() != source.is_ipv4() || source.is_unspecified() {
+        let said =
+            format!("{source} cannot be the source of what leaves {subnet}: expected an address of the same family");
+        return Err(refused("masquerade", format!("{subnet} as {source}"), said));
+    }
+    let family = Family::of(source);
+    let (as_given, set) = (family.set("masquerade"), family.set("snat"));
+    let with_source = |(name, element): Placed| match name == as_given {
+        true if element.ends => (set.clone(), element),
+        true => (
+            set.clone(),
+            Element {
+                data: Some(Data::Value(octets(source))),
+                ..element
+            },
+        ),
+        false => (name, element),
+    };
+    Ok(masquerade(subnet, link).into_iter().map(with_source).collect())
+}
+
+/// EINVAL, with what was expected.
+fn refused(operation: &'static str, object: String, said: String) -> KernelError {
+    KernelError::Explained {
+        operation,
+        object,
+        said,
+        errno: Errno::EINVAL,
     }
 }
 
@@ -51,29 +86,8 @@ fn masquerade(subnet: IpNetwork, link: &LinkName) -> Vec<Placed> {
     placed
 }
 
-fn internal(link: &LinkName) -> Vec<Placed> {
-    let twice = [name(link), name(link)].concat();
-    vec![
-        (INTERNAL.into(), Element::key(name(link))),
-        (INTERNAL_SAME.into(), Element::key(twice)),
-    ]
-}
-
-fn inside(subnet: IpNetwork) -> Placed {
-    let (first, last) = (octets(subnet.network()), octets(subnet.broadcast()));
-    (
-        Family::of(subnet.ip()).set("inside"),
-        interval([first.clone(), first].concat(), [last.clone(), last].concat()),
-    )
-}
-
 fn publish(mapping: &PortMapping, target: IpAddr) -> Result<Vec<Placed>> {
-    check(mapping, target).map_err(|said| KernelError::Explained {
-        operation: "publish",
-        object: describe(mapping, target),
-        said,
-        errno: Errno::EINVAL,
-    })?;
+    check(mapping, target).map_err(|said| refused("publish", describe(mapping, target), said))?;
     if is_range(mapping) {
         return Ok(publish_range(mapping, target).into());
     }
@@ -89,27 +103,7 @@ fn is_range(mapping: &PortMapping) -> bool {
 
 /// See [`super::collide`].
 pub(super) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
-    use FirewallRule::{Inside, Internal, Masquerade, Publish};
-    match (there, new) {
-        (Masquerade { subnet: there, .. }, Masquerade { subnet: new, .. }) => {
-            there.contains(new.network()) || new.contains(there.network())
-        }
-        (Inside { subnet: there }, Inside { subnet: new }) => {
-            there.contains(new.network()) || there.contains(new.broadcast())
-        }
-        (Internal { link: there }, Internal { link: new }) => there == new,
-        (Publish { mapping: there, .. }, Publish { mapping: new, .. }) => same_port(there, new),
-        _ => false,
-    }
-}
-
-/// Of single ports any two the same, of ranges an end of the new one within that which is there. A range and single ports are in two sets.
-fn same_port(there: &PortMapping, new: &PortMapping) -> bool {
-    let set = |mapping: &PortMapping| (mapping.transport, mapping.host_address, is_range(mapping));
-    let ports = |mapping: &PortMapping| mapping.host_port..=mapping.host_port + (mapping.count - 1);
-    let ends = [*ports(new).start(), *ports(new).end()];
-    let encloses = !is_range(new) && ports(new).contains(&there.host_port);
-    set(there) == set(new) && (encloses || ends.iter().any(|end| ports(there).contains(end)))
+    collide::collide(there, new)
 }
 
 /// What nf_tables cannot express, in words.
@@ -166,17 +160,16 @@ fn publish_range(mapping: &PortMapping, target: IpAddr) -> [Placed; 2] {
 
 /// `address . protocol . port`, each part padded to whole words.
 fn service(mapping: &PortMapping, port: u16) -> Vec<u8> {
-    let protocol = match mapping.transport {
+    service_at(mapping.host_address, mapping.transport, port)
+}
+
+fn service_at(address: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
+    let protocol = match transport {
         Transport::Tcp => libc::IPPROTO_TCP,
         Transport::Udp => libc::IPPROTO_UDP,
         Transport::Sctp => libc::IPPROTO_SCTP,
     };
-    [
-        octets(mapping.host_address),
-        word([protocol as u8]),
-        word(port.to_be_bytes()),
-    ]
-    .concat()
+    [octets(address), word([protocol as u8]), word(port.to_be_bytes())].concat()
 }
 
 fn interval(first: Vec<u8>, last: Vec<u8>) -> Element {
@@ -222,9 +215,11 @@ fn behind(last: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn words(rule: &FirewallRule) -> String {
     match rule {
         FirewallRule::Masquerade { subnet, link } => format!("masquerade of {subnet} but for {link}"),
+        FirewallRule::MasqueradeAs { subnet, link, source } => {
+            format!("masquerade of {subnet} as {source} but for {link}")
+        }
         FirewallRule::Publish { mapping, target } => describe(mapping, *target),
-        FirewallRule::Internal { link } => format!("internal link {link}"),
-        FirewallRule::Inside { subnet } => format!("internal subnet {subnet}"),
+        rule => border::words(rule),
     }
 }
 

@@ -59,8 +59,21 @@ pub(super) enum Expression {
         address: Register,
         port: Option<Register>,
     },
+    SourceNat {
+        family: u8,
+        address: Register,
+    },
     Masquerade,
+    /// The packet's mark becomes what the register holds.
+    SetMark {
+        from: Register,
+    },
     Verdict(Verdict),
+    /// The verdict that a map has for the key; goes on where it has none.
+    VerdictOf {
+        set: String,
+        from: Register,
+    },
     Foreign {
         name: String,
         data: Vec<u8>,
@@ -78,6 +91,7 @@ mod attribute {
     pub(super) const PAYLOAD_LEN: u16 = 4;
     pub(super) const META_DREG: u16 = 1;
     pub(super) const META_KEY: u16 = 2;
+    pub(super) const META_SREG: u16 = 3;
     pub(super) const CT_DREG: u16 = 1;
     pub(super) const CT_KEY: u16 = 2;
     pub(super) const CT_DIRECTION: u16 = 3;
@@ -125,14 +139,14 @@ impl Expression {
     fn name(&self) -> &str {
         match self {
             Self::Payload { .. } => "payload",
-            Self::Meta { .. } => "meta",
+            Self::Meta { .. } | Self::SetMark { .. } => "meta",
             Self::Tracked { .. } => "ct",
             Self::DestinationType { .. } => "fib",
             Self::Compare { .. } => "cmp",
             Self::Mask { .. } => "bitwise",
             Self::Immediate { .. } | Self::Verdict(_) => "immediate",
-            Self::Lookup { .. } => "lookup",
-            Self::DestinationNat { .. } => "nat",
+            Self::Lookup { .. } | Self::VerdictOf { .. } => "lookup",
+            Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Foreign { name, .. } => name,
         }
@@ -178,8 +192,16 @@ impl Expression {
                 w.u32(a::IMMEDIATE_DREG, into.number());
                 w.nest(a::IMMEDIATE_DATA, |w| w.bytes(a::DATA_VALUE, value));
             }
-            Self::Lookup { set, from, into } => write_lookup(w, set, *from, *into),
-            Self::DestinationNat { family, address, port } => write_nat(w, *family, *address, *port),
+            Self::Lookup { set, from, into } => write_lookup(w, set, *from, into.map(Register::number)),
+            Self::VerdictOf { set, from } => write_lookup(w, set, *from, Some(libc::NFT_REG_VERDICT as u32)),
+            Self::DestinationNat { family, address, port } => {
+                write_nat(w, libc::NFT_NAT_DNAT, *family, *address, *port);
+            }
+            Self::SourceNat { family, address } => write_nat(w, libc::NFT_NAT_SNAT, *family, *address, None),
+            Self::SetMark { from } => {
+                w.u32(a::META_KEY, Meta::Mark.number());
+                w.u32(a::META_SREG, from.number());
+            }
             Self::Verdict(verdict) => {
                 w.u32(a::IMMEDIATE_DREG, libc::NFT_REG_VERDICT as u32);
                 w.nest(a::IMMEDIATE_DATA, |w| w.nest(a::DATA_VERDICT, |w| verdict.write(w)));
@@ -235,7 +257,7 @@ fn write_payload(w: &mut Writer, header: Header, offset: u32, length: u32, into:
 fn write_tracked(w: &mut Writer, key: Tracked, into: Register) {
     w.u32(a::CT_KEY, key.number());
     w.u32(a::CT_DREG, into.number());
-    if key != Tracked::Status {
+    if key.has_direction() {
         w.bytes(a::CT_DIRECTION, &[ORIGINAL]);
     }
 }
@@ -249,18 +271,18 @@ fn write_mask(w: &mut Writer, from: Register, into: Register, mask: &[u8], xor: 
     w.nest(a::BITWISE_XOR, |w| w.bytes(a::DATA_VALUE, xor));
 }
 
-fn write_lookup(w: &mut Writer, set: &str, from: Register, into: Option<Register>) {
+fn write_lookup(w: &mut Writer, set: &str, from: Register, into: Option<u32>) {
     w.text(a::LOOKUP_SET, set);
     w.u32(a::LOOKUP_SREG, from.number());
     if let Some(into) = into {
-        w.u32(a::LOOKUP_DREG, into.number());
+        w.u32(a::LOOKUP_DREG, into);
     }
     w.u32(a::LOOKUP_FLAGS, 0);
 }
 
 /// The highest address and port are written too, the same as the lowest, and the flags that follow from them: the kernel shows all.
-fn write_nat(w: &mut Writer, family: u8, address: Register, port: Option<Register>) {
-    w.u32(a::NAT_TYPE, libc::NFT_NAT_DNAT as u32);
+fn write_nat(w: &mut Writer, kind: libc::c_int, family: u8, address: Register, port: Option<Register>) {
+    w.u32(a::NAT_TYPE, kind as u32);
     w.u32(a::NAT_FAMILY, u32::from(family));
     w.u32(a::NAT_REG_ADDR_MIN, address.number());
     w.u32(a::NAT_REG_ADDR_MAX, address.number());
@@ -288,6 +310,9 @@ fn read_known(name: &str, data: &Attributes<'_>) -> Option<Expression> {
             offset: data.optional_u32(a::PAYLOAD_OFFSET)?,
             length: data.optional_u32(a::PAYLOAD_LEN)?,
             into: register(a::PAYLOAD_DREG)?,
+        },
+        "meta" if data.optional_u32(a::META_SREG).is_some() => Expression::SetMark {
+            from: register(a::META_SREG)?,
         },
         "meta" => Expression::Meta {
             key: Meta::from_number(data.optional_u32(a::META_KEY)?)?,
@@ -320,10 +345,18 @@ fn read_known(name: &str, data: &Attributes<'_>) -> Option<Expression> {
                 &data.nest(a::IMMEDIATE_DATA).ok()?.nest(a::DATA_VERDICT).ok()?,
             )?),
         },
+        "lookup" if data.optional_u32(a::LOOKUP_DREG) == Some(libc::NFT_REG_VERDICT as u32) => Expression::VerdictOf {
+            set: data.text(a::LOOKUP_SET).ok()?,
+            from: register(a::LOOKUP_SREG)?,
+        },
         "lookup" => Expression::Lookup {
             set: data.text(a::LOOKUP_SET).ok()?,
             from: register(a::LOOKUP_SREG)?,
             into: register(a::LOOKUP_DREG),
+        },
+        "nat" if data.optional_u32(a::NAT_TYPE) == Some(libc::NFT_NAT_SNAT as u32) => Expression::SourceNat {
+            family: data.optional_u32(a::NAT_FAMILY)? as u8,
+            address: register(a::NAT_REG_ADDR_MIN)?,
         },
         "nat" => Expression::DestinationNat {
             family: data.optional_u32(a::NAT_FAMILY)? as u8,
@@ -366,8 +399,11 @@ impl fmt::Display for Expression {
             Self::DestinationNat {
                 address, port: None, ..
             } => write!(f, "dnat to {address}"),
+            Self::SourceNat { address, .. } => write!(f, "snat to {address}"),
             Self::Masquerade => f.write_str("masquerade"),
+            Self::SetMark { from } => write!(f, "meta Mark = {from}"),
             Self::Verdict(verdict) => verdict.fmt(f),
+            Self::VerdictOf { set, from } => write!(f, "@{set}[{from}]"),
             // What these three hold changes with every packet.
             Self::Foreign { name, .. } if matches!(name.as_str(), "counter" | "quota" | "last") => f.write_str(name),
             Self::Foreign { name, data } => write!(f, "{name}({})", hex(data)),

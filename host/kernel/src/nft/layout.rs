@@ -4,8 +4,13 @@
 //! ```text
 //!   prerouting, output ---> publish      dnat to what @publish* say
 //!   postrouting ----------> republished  masquerade what was published and goes back to where it came from
-//!               ----------> masquerade what leaves a subnet of @masquerade*, unless by the subnet's own link (@own*)
-//!   forward                 drop what crosses the border of an internal network
+//!               ----------> masquerade what leaves a subnet of @masquerade*, unless by the subnet's own link (@own*); by a given
+//!                           address where @snat* has one
+//!   border                  what passes between networks and the world: see the module of its rules
+//!    +---> closed           of links whose endpoints do not reach each other: replies and published ports
+//!    +---> open             of links whose entry is routed: ports of @open*
+//!    +---> pass             mark and accept
+//!   unmark                  the mark goes, behind everybody's forward chains
 //!   guard                   drop 127.0.0.0/8 from outside: drivers may set route_localnet so that localhost reaches published ports
 //! ```
 //!
@@ -22,6 +27,26 @@ pub(super) const LAYOUT_SET: &str = "layout";
 pub(super) const INTERNAL: &str = "internal";
 /// Each of these links twice: what enters and leaves by the same one.
 pub(super) const INTERNAL_SAME: &str = "internal_same";
+/// Names of all networks' links.
+pub(super) const MEMBER: &str = "member";
+/// Pairs of links of one network, each link with itself too.
+pub(super) const TOGETHER: &str = "together";
+/// Links twice: what enters and leaves by such a one goes from endpoint to endpoint, where that is not wanted.
+pub(super) const CLOSED: &str = "closed";
+/// Pairs of a link of the host and a network's.
+pub(super) const TRUSTED: &str = "trusted";
+/// Chains to go to.
+pub(super) const PASS: &str = "pass";
+pub(super) const OPEN: &str = "open";
+/// Chains of older layouts.
+pub(super) const RETIRED: [&str; 1] = ["forward"];
+/// What passes by the host's leave has this bit in its mark on its way through the forward hook, so that an accept rule in other tables
+/// can tell it. Behind them it is taken off again. All other bits are left alone.
+pub(super) const MARK: u32 = 0x0800_0000;
+/// Before Docker's and firewalld's chains (priorities 0 and 10), which drop what they do not know.
+const BEFORE_OTHERS: i32 = libc::NF_IP_PRI_FILTER - 10;
+/// Behind all of them.
+const BEHIND_OTHERS: i32 = 300;
 
 /// The sets that there are one of for IPv4 and one for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +110,9 @@ mod types {
     pub(super) const PROTOCOL: u32 = 12;
     pub(super) const PORT: u32 = 13;
     pub(super) const LINK_NAME: u32 = 41;
+    /// NFT_DATA_VERDICT; the kernel shows the bytes that it keeps for one (struct nft_verdict).
+    pub(super) const VERDICT: u32 = 0xffff_ff00;
+    pub(super) const VERDICT_LENGTH: u32 = 16;
 
     pub(super) fn concatenation(parts: &[u32]) -> u32 {
         parts.iter().fold(0, |all, part| all << 6 | part)
@@ -117,10 +145,14 @@ pub(super) fn chains() -> Vec<Chain> {
     vec![
         plain("publish"),
         plain("republished"),
+        plain(PASS),
+        plain(CLOSED),
+        plain(OPEN),
         hooked("guard", "filter", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_RAW),
         hooked("prerouting", "nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
         hooked("output", "nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
-        hooked("forward", "filter", libc::NF_INET_FORWARD, libc::NF_IP_PRI_FILTER),
+        hooked("border", "filter", libc::NF_INET_FORWARD, BEFORE_OTHERS),
+        hooked("unmark", "filter", libc::NF_INET_FORWARD, BEHIND_OTHERS),
         hooked(
             "postrouting",
             "nat",
@@ -132,10 +164,15 @@ pub(super) fn chains() -> Vec<Chain> {
 
 /// The sets and maps.
 pub(super) fn sets() -> Vec<Set> {
+    let link = (NAME, types::LINK_NAME);
     let links = [
         set(LAYOUT_SET, 0, &[(4, types::MARK)]),
-        set(INTERNAL, 0, &[(NAME, types::LINK_NAME)]),
-        set(INTERNAL_SAME, 0, &[(NAME, types::LINK_NAME), (NAME, types::LINK_NAME)]),
+        set(INTERNAL, 0, &[link]),
+        set(INTERNAL_SAME, 0, &[link, link]),
+        set(MEMBER, 0, &[link]),
+        set(TOGETHER, 0, &[link, link]),
+        set(CLOSED, 0, &[link, link]),
+        set(TRUSTED, 0, &[link, link]),
     ];
     links
         .into_iter()
@@ -153,6 +190,7 @@ fn sets_of(family: Family) -> Vec<Set> {
         family.length() as u32 + 4,
     );
     let to_same_port = (address.1, family.length() as u32);
+    let verdict = (types::VERDICT, types::VERDICT_LENGTH);
     let named = |name, flags, key: &[_]| set(&family.set(name), flags, key);
     vec![
         named("masquerade", INTERVAL, &[address]),
@@ -168,6 +206,17 @@ fn sets_of(family: Family) -> Vec<Set> {
         },
         named("hairpin", 0, &returning),
         named("hairpin_range", INTERVAL, &returning),
+        named("home", 0, &[link, address]),
+        named("open", 0, &service),
+        named("open_range", INTERVAL, &service),
+        Set {
+            data: Some(verdict),
+            ..named("entry", MAP, &[link])
+        },
+        Set {
+            data: Some(to_same_port),
+            ..named("snat", MAP | INTERVAL, &[address])
+        },
     ]
 }
 

@@ -51,11 +51,13 @@ pub(super) enum Meta {
     OutputName,
     Family,
     Protocol,
+    Mark,
 }
 
 /// What `ct` loads; addresses and ports as the first packet of the connection had them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tracked {
+    State,
     Status,
     OriginalDestination4,
     OriginalDestination6,
@@ -94,19 +96,32 @@ impl Meta {
             Self::OutputName => libc::NFT_META_OIFNAME,
             Self::Family => libc::NFT_META_NFPROTO,
             Self::Protocol => libc::NFT_META_L4PROTO,
+            Self::Mark => libc::NFT_META_MARK,
         }) as u32
     }
 
     pub(super) fn from_number(number: u32) -> Option<Self> {
-        [Self::InputName, Self::OutputName, Self::Family, Self::Protocol]
-            .into_iter()
-            .find(|k| k.number() == number)
+        [
+            Self::InputName,
+            Self::OutputName,
+            Self::Family,
+            Self::Protocol,
+            Self::Mark,
+        ]
+        .into_iter()
+        .find(|k| k.number() == number)
     }
 }
 
 impl Tracked {
+    /// Whether both directions of a connection have a value of their own, so that one has to be named.
+    pub(super) fn has_direction(self) -> bool {
+        !matches!(self, Self::State | Self::Status)
+    }
+
     pub(super) fn number(self) -> u32 {
         (match self {
+            Self::State => libc::NFT_CT_STATE,
             Self::Status => libc::NFT_CT_STATUS,
             Self::OriginalDestination4 => libc::NFT_CT_DST_IP,
             Self::OriginalDestination6 => libc::NFT_CT_DST_IP6,
@@ -116,6 +131,7 @@ impl Tracked {
 
     pub(super) fn from_number(number: u32) -> Option<Self> {
         let all = [
+            Self::State,
             Self::Status,
             Self::OriginalDestination4,
             Self::OriginalDestination6,

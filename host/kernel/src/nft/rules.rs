@@ -1,8 +1,10 @@
 //! The rules of the host's own table: constant, and all of them lookups in sets and maps. What each chain is for: see the layout.
 
+mod border;
+
 use super::{
     expression::Expression,
-    layout::{Family, INTERNAL, INTERNAL_SAME, NAME},
+    layout::{Family, NAME},
     object::Rule,
     operand::{Header, Meta, Register, Tracked, Verdict},
 };
@@ -27,7 +29,11 @@ pub(super) fn rules() -> Vec<Rule> {
         .chain(in_chain("guard", guard()))
         .chain(in_chain("prerouting", vec![jump("publish")]))
         .chain(in_chain("output", vec![localhost_v6_stays(), jump("publish")]))
-        .chain(in_chain("forward", forward()))
+        .chain(
+            border::rules()
+                .into_iter()
+                .flat_map(|(chain, rules)| in_chain(chain, rules)),
+        )
         .chain(in_chain("postrouting", vec![destination_changed(jump("republished"))]))
         .chain(in_chain("postrouting", each(masquerade)))
         .collect()
@@ -248,6 +254,17 @@ fn masquerade(family: Family) -> Vec<Vec<Expression>> {
     let mut by_own = only(family);
     by_own.extend(by_own_link(family));
     by_own.push(Expression::Verdict(Verdict::Return));
+    let mut as_another = only(family);
+    as_another.push(source(family, FIRST));
+    as_another.push(Expression::Lookup {
+        set: family.set("snat"),
+        from: FIRST,
+        into: Some(FIRST),
+    });
+    as_another.push(Expression::SourceNat {
+        family: family.number(),
+        address: FIRST,
+    });
     let mut by_another = only(family);
     by_another.push(source(family, FIRST));
     by_another.push(Expression::Lookup {
@@ -256,45 +273,7 @@ fn masquerade(family: Family) -> Vec<Vec<Expression>> {
         into: None,
     });
     by_another.push(Expression::Masquerade);
-    vec![by_own, by_another]
-}
-
-/// What stays on one internal link passes: it never leaves its network. (That is bridged traffic, which comes by here where
-/// bridge-nf-call-iptables is set: broadcasts and neighbour discovery must pass too.) So does what stays inside one subnet, between two
-/// internal links. Nothing else passes an internal link.
-fn forward() -> Vec<Vec<Expression>> {
-    let on_link = |key, set: &str| [Expression::Meta { key, into: FIRST }, lookup(set)];
-    let drop_on = |key| {
-        [
-            on_link(key, INTERNAL).to_vec(),
-            vec![Expression::Verdict(Verdict::Drop)],
-        ]
-        .concat()
-    };
-    let same_link = vec![
-        Expression::Meta {
-            key: Meta::InputName,
-            into: FIRST,
-        },
-        Expression::Meta {
-            key: Meta::OutputName,
-            into: FIRST.after(NAME),
-        },
-        lookup(INTERNAL_SAME),
-        Expression::Verdict(Verdict::Accept),
-    ];
-    let inside = |family: Family| {
-        let mut rule = only(family);
-        rule.extend(on_link(Meta::InputName, INTERNAL));
-        rule.extend(on_link(Meta::OutputName, INTERNAL));
-        rule.extend([source(family, FIRST), destination(family, FIRST.after(family.length()))]);
-        rule.extend([lookup(&family.set("inside")), Expression::Verdict(Verdict::Accept)]);
-        rule
-    };
-    let mut rules = vec![same_link];
-    rules.extend(Family::BOTH.map(inside));
-    rules.extend([drop_on(Meta::InputName), drop_on(Meta::OutputName)]);
-    rules
+    vec![by_own, as_another, by_another]
 }
 
 fn lookup(set: &str) -> Expression {
@@ -373,16 +352,26 @@ fn link(key: Meta, loopback: bool) -> [Expression; 2] {
 
 /// `ct status dnat`
 fn destination_changed(then: Vec<Expression>) -> Vec<Expression> {
-    let mask = DESTINATION_CHANGED.to_ne_bytes().to_vec();
-    let mut rule = vec![
+    let mut rule = has_bits(
         Expression::Tracked {
             key: Tracked::Status,
             into: FIRST,
         },
+        DESTINATION_CHANGED,
+    )
+    .to_vec();
+    rule.extend(then);
+    rule
+}
+
+/// Any of these bits is set in what was loaded.
+fn has_bits(load: Expression, bits: u32) -> [Expression; 3] {
+    [
+        load,
         Expression::Mask {
             from: FIRST,
             into: FIRST,
-            mask,
+            mask: bits.to_ne_bytes().to_vec(),
             xor: vec![0; 4],
         },
         Expression::Compare {
@@ -390,7 +379,5 @@ fn destination_changed(then: Vec<Expression>) -> Vec<Expression> {
             equal: false,
             value: vec![0; 4],
         },
-    ];
-    rule.extend(then);
-    rule
+    ]
 }

@@ -188,6 +188,7 @@ impl Builder {
                 w.text(object::RULE_CHAIN, &chain.name);
             });
         }
+        layout::RETIRED.into_iter().for_each(|chain| self.retire(chain));
         for (id, set) in (1..).zip(layout::sets()) {
             let subject = ("create", format!("set {}", set.name));
             self.message(subject, libc::NFT_MSG_NEWSET, CREATE, |w| {
@@ -204,6 +205,17 @@ impl Builder {
             );
         }
         self.sign();
+    }
+
+    /// A chain of an older layout goes. Made first: deleting what is not there is an error.
+    fn retire(&mut self, chain: &str) {
+        let subject = |operation| (operation, format!("chain {chain}"));
+        let name = |w: &mut Writer| {
+            w.text(object::TABLE, layout::TABLE);
+            w.text(object::CHAIN_NAME, chain);
+        };
+        self.message(subject("create"), libc::NFT_MSG_NEWCHAIN, CREATE, name);
+        self.message(subject("delete"), libc::NFT_MSG_DELCHAIN, 0, name);
     }
 
     fn new_table(&mut self) {

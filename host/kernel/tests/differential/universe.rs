@@ -408,5 +408,12 @@ fn firewall_rule() -> impl Strategy<Value = FirewallRule> {
         (mapping, addresses).prop_map(publish),
         any_of(&NAMES).prop_map(|link| FirewallRule::Internal { link }),
         subnet().prop_map(|subnet| FirewallRule::Inside { subnet }),
+        (subnet(), subnet()).prop_map(|(a, b)| FirewallRule::Across { a, b }),
+        (any_of(&NAMES), any_of(&NAMES)).prop_map(|(a, b)| FirewallRule::Together { a, b }),
+        any_of(&NAMES).prop_map(|link| FirewallRule::Member { link }),
+        (any_of(&NAMES), any_of(&["10.0.0.2", "fd00::2"]))
+            .prop_map(|(link, address)| FirewallRule::Home { link, address }),
+        (subnet(), any_of(&NAMES), any_of(&["192.0.2.1", "fd00::1"]))
+            .prop_map(|(subnet, link, source)| FirewallRule::MasqueradeAs { subnet, link, source }),
     ]
 }

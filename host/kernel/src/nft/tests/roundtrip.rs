@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use jackfield_model::{PortMapping, Transport as Protocol};
+use jackfield_model::{Family, LinkName, PortMapping, Transport as Protocol};
 use nix::errno::Errno;
 
 use super::nodes::{NetfilterSocket, Node, has_program};
@@ -16,7 +16,7 @@ use crate::{
         operand::{Header, Meta, Register, Tracked, Verdict},
         transaction::Transaction,
     },
-    plan::FirewallRule,
+    plan::{Entry, FirewallRule},
 };
 
 fn mapping(host: &str, transport: Protocol, host_port: u16, container_port: u16, count: u16) -> PortMapping {
@@ -65,7 +65,70 @@ fn every_rule() -> Vec<FirewallRule> {
         FirewallRule::Inside {
             subnet: "fd00:9::/64".parse().unwrap(),
         },
+        FirewallRule::MasqueradeAs {
+            subnet: "10.2.0.0/24".parse().unwrap(),
+            link: "br2".parse().unwrap(),
+            source: "192.0.2.7".parse().unwrap(),
+        },
+        FirewallRule::MasqueradeAs {
+            subnet: "fd00:3::/64".parse().unwrap(),
+            link: "br2".parse().unwrap(),
+            source: "2001:db8::7".parse().unwrap(),
+        },
+        across("10.8.0.0/24", "10.8.1.0/24"),
+        across("fd00:8::/64", "fd00:7::/64"),
+        FirewallRule::Member { link: link("br1") },
+        FirewallRule::Together {
+            a: link("br1"),
+            b: link("br2"),
+        },
+        FirewallRule::Home {
+            link: link("v1"),
+            address: "10.9.0.2".parse().unwrap(),
+        },
+        FirewallRule::Home {
+            link: link("v1"),
+            address: "fd00:9::2".parse().unwrap(),
+        },
+        entry("br1", Family::Ipv4, Entry::Published),
+        entry("br2", Family::Ipv4, Entry::Open),
+        entry("br1", Family::Ipv6, Entry::Anything),
+        FirewallRule::Trusted {
+            link: link("br1"),
+            from: link("eth0"),
+        },
+        FirewallRule::Closed { link: link("br1") },
+        open(Protocol::Tcp, "10.1.0.2", 80, 1),
+        open(Protocol::Udp, "fd00:1::2", 8000, 100),
     ]
+}
+
+fn link(name: &str) -> LinkName {
+    name.parse().unwrap()
+}
+
+fn across(a: &str, b: &str) -> FirewallRule {
+    FirewallRule::Across {
+        a: a.parse().unwrap(),
+        b: b.parse().unwrap(),
+    }
+}
+
+fn entry(name: &str, family: Family, entry: Entry) -> FirewallRule {
+    FirewallRule::Entry {
+        link: link(name),
+        family,
+        entry,
+    }
+}
+
+fn open(transport: Protocol, target: &str, port: u16, count: u16) -> FirewallRule {
+    FirewallRule::Open {
+        transport,
+        target: target.parse().unwrap(),
+        port,
+        count,
+    }
 }
 
 fn change(socket: &mut NetfilterSocket, changes: &[FirewallChange]) {
@@ -175,6 +238,25 @@ fn what_is_said_to_collide_is_what_the_kernel_refuses() {
         FirewallRule::Inside {
             subnet: "10.9.4.0/24".parse().unwrap(),
         },
+        FirewallRule::MasqueradeAs {
+            subnet: "10.1.0.0/16".parse().unwrap(),
+            link: link("br0"),
+            source: "192.0.2.8".parse().unwrap(),
+        },
+        subnet("10.2.0.128/25", "br2"),
+        across("10.8.1.0/24", "10.8.0.0/24"),
+        across("10.8.0.0/16", "10.9.0.0/24"),
+        FirewallRule::Inside {
+            subnet: "10.8.0.0/15".parse().unwrap(),
+        },
+        entry("br1", Family::Ipv4, Entry::Anything),
+        FirewallRule::Together {
+            a: link("br2"),
+            b: link("br1"),
+        },
+        open(Protocol::Tcp, "10.1.0.2", 80, 2),
+        open(Protocol::Udp, "fd00:1::2", 8050, 2),
+        open(Protocol::Udp, "fd00:1::2", 8000, 1),
     ]);
     change(&mut socket, &[EnsureTable]);
     for first in &rules {
@@ -228,6 +310,25 @@ fn what_cannot_be_expressed_is_refused_in_words() {
             publish("0.0.0.0", Protocol::Tcp, (1000, 2000, 2000), "10.0.0.2"),
             "1024",
         ),
+        (open(Protocol::Tcp, "10.0.0.2", 0, 1), "65535"),
+        (open(Protocol::Tcp, "10.0.0.2", 65535, 2), "65535"),
+        (across("10.0.0.0/16", "10.0.1.0/24"), "overlap"),
+        (across("10.0.0.0/16", "fd00::/64"), "family"),
+        (
+            FirewallRule::Together {
+                a: link("a"),
+                b: link("a"),
+            },
+            "two links",
+        ),
+        (
+            FirewallRule::MasqueradeAs {
+                subnet: "10.0.0.0/16".parse().unwrap(),
+                link: link("a"),
+                source: "fd00::1".parse().unwrap(),
+            },
+            "family",
+        ),
     ] {
         let error = apply(&mut socket, &[EnsureTable, Add(rule)]).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::EINVAL));
@@ -262,8 +363,9 @@ fn a_table_of_another_layout_gets_these_rules_and_keeps_its_elements() {
         &mut socket,
         &[EnsureTable, Add(rules[0].clone()), Add(rules[5].clone())],
     );
-    node.sh("nft flush chain inet jackfield forward; nft flush set inet jackfield layout; nft add element inet jackfield layout '{ 7 }'");
+    node.sh("nft flush chain inet jackfield border; nft flush set inet jackfield layout; nft add element inet jackfield layout '{ 7 }'");
     node.sh("nft add rule inet jackfield guard counter");
+    node.sh("nft add chain inet jackfield forward '{ type filter hook forward priority 0; }'; nft add rule inet jackfield forward drop");
     assert_ne!(
         dump(&mut socket).unwrap(),
         lines(&[rules[0].clone(), rules[5].clone()]).unwrap()
@@ -345,6 +447,18 @@ fn nft_lists_the_table_in_its_own_words() {
         "0.0.0.0 . tcp . 9000-9099 : 10.1.0.2",
         "fib daddr type local",
         "iifname @internal drop",
+        "iifname . oifname @closed goto closed",
+        "iifname . ip6 saddr @home6 ip6 saddr . ip6 daddr @inside6 oifname @member goto pass",
+        "oifname @member ct status dnat goto pass",
+        "oifname vmap @entry4",
+        "iifname @member oifname @member drop",
+        "meta mark set meta mark | 0x08000000",
+        "meta mark set meta mark & 0xf7ffffff",
+        "ip daddr . meta l4proto . th dport @open_range4 goto pass",
+        "snat ip to ip saddr map @snat4",
+        "\"br2\" : goto open",
+        "10.2.0.0/24 : 192.0.2.7",
+        "type filter hook forward priority filter - 10; policy accept;",
         "ip saddr @masquerade4 masquerade",
         "ip saddr . oifname @own4 return",
         "ct status dnat jump republished",
@@ -397,6 +511,15 @@ fn each_expression_and_kind_of_element_is_shown_as_it_was_sent() {
                 key: Tracked::OriginalDestination6,
                 into: word(4),
             },
+            Expression::Tracked {
+                key: Tracked::State,
+                into: word(2),
+            },
+            Expression::Meta {
+                key: Meta::Mark,
+                into: word(1),
+            },
+            Expression::SetMark { from: word(1) },
             Expression::DestinationType { into: word(9) },
             Expression::Compare {
                 from: word(9),
