@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     grants: Option<PathBuf>,
     /// Subnets for networks that ask for none, as 10.64.0.0/10:24; once for each pool [default: 172.16.0.0/12:20,
-    /// 192.168.0.0/16:24 and a ULA prefix of this machine]
+    /// 192.168.0.0/16:24 and a /48 of unique local IPv6 addresses, drawn once for this host]
     #[arg(long = "default-pool", value_name = "CIDR:LENGTH", value_parser = pool)]
     default_pools: Vec<(IpNetwork, u8)>,
 }
