@@ -25,8 +25,10 @@ mod open;
 mod outbox;
 mod place;
 mod publish;
+mod reached;
 mod recover;
 mod replan;
+mod reservations;
 mod sandboxes;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ mod unwind;
 use std::{
     collections::BTreeMap,
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -191,7 +194,16 @@ impl Controller {
         self.inner.place(realm)?.network_info(network)
     }
 
-    /// Deletes the networks that have no endpoints; answers with their names.
+    /// Keeps an address of a network no longer for the name that it was reserved for; who has it keeps having it.
+    pub fn release_address(&self, realm: RealmRef, network: &str, address: IpAddr) -> Result<Done<()>> {
+        gone(
+            network,
+            self.inner.release_address(&*self.inner.place(realm)?, network, address),
+            (),
+        )
+    }
+
+    /// Deletes the networks that have no endpoints and no reserved addresses; answers with their names.
     pub fn prune_networks(&self, realm: RealmRef) -> Result<Vec<String>> {
         self.inner.prune_networks(&*self.inner.place(realm)?)
     }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use jackfield_kernel::{NamespaceId, NamespaceSource};
 use jackfield_model::{
-    EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, PortMapping, Publish, SandboxId,
+    EndpointId, Family, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, PortMapping, Publish, SandboxId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,19 @@ pub struct PoolRequest {
     pub auxiliary: Vec<(String, IpAddr)>,
 }
 
+impl PoolRequest {
+    /// The family that is meant: that of the subnet, or of whatever else it names.
+    pub fn family(&self) -> Family {
+        let named = self
+            .subnet
+            .or(self.range)
+            .map(|n| n.ip())
+            .or(self.gateway)
+            .or_else(|| self.auxiliary.first().map(|(_, a)| *a));
+        named.map_or(Family::Ipv4, Family::of)
+    }
+}
+
 /// A network as asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateNetwork {
@@ -44,6 +57,15 @@ pub struct CreateNetwork {
     pub pools: Vec<PoolRequest>,
     /// Whether there is to be an IPv6 pool where none is given.
     pub ipv6: bool,
+    /// Whether there is to be an IPv4 pool where none is given; None: when no pool at all is given.
+    #[serde(default)]
+    pub ipv4: Option<bool>,
+    /// Who manages the addresses: `default` or `null`. None: the driver where it does that, else `default`.
+    #[serde(default)]
+    pub ipam: Option<String>,
+    /// The subnets asked for may overlap what the realm has routes to.
+    #[serde(default)]
+    pub allow_overlap: bool,
     /// No way in or out.
     pub internal: bool,
     /// Driver options, untouched.
@@ -85,8 +107,11 @@ pub struct CreateEndpoint {
     pub id: Option<EndpointId>,
     /// None: no name.
     pub name: Option<Name>,
-    /// Asked for; else IPAM chooses one of each family that the network has.
+    /// Asked for; else what is reserved for its name; else IPAM chooses one of each family that the network has.
     pub addresses: Vec<IpAddr>,
+    /// Its addresses are kept for its name, or else that of the sandbox that it is made for, when it is gone: until they are released.
+    #[serde(default)]
+    pub reserve: bool,
     /// Asked for; else the driver or the host chooses.
     pub mac: Option<MacAddr>,
     /// Driver options, untouched.
@@ -160,10 +185,45 @@ pub struct PoolInfo {
     /// Part that addresses are given out from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<IpNetwork>,
-    /// Addresses given out, gateway and auxiliary ones included.
-    pub used: u64,
-    /// Addresses that can be given out in all; saturates.
+    /// Addresses that endpoints can get unasked: those of the range, without gateway and auxiliary ones; saturates.
     pub capacity: u64,
+    /// Those of them that endpoints have.
+    pub used: u64,
+    /// Those of them that are reserved, and that nobody has.
+    pub reserved: u64,
+    /// Addresses beside the range that endpoints have, or that are reserved.
+    pub beside: u64,
+    /// Who has which, by address. Only where one network is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<LeaseInfo>,
+}
+
+/// An address that an endpoint has, or that is reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseInfo {
+    /// Which.
+    pub address: IpAddr,
+    /// Who has it; None for one that is only reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointId>,
+    /// The sandbox that the endpoint is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxId>,
+    /// The name that it is kept for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_for: Option<Name>,
+}
+
+impl LeaseInfo {
+    /// Nobody has it, and it is kept for that name or for none.
+    pub(crate) fn reserved(address: IpAddr, reserved_for: Option<Name>) -> Self {
+        Self {
+            address,
+            endpoint: None,
+            sandbox: None,
+            reserved_for,
+        }
+    }
 }
 
 /// An endpoint, for people and programs.

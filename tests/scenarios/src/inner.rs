@@ -73,6 +73,9 @@ impl Inner {
             driver: Some(kind.driver.to_owned()),
             pools: vec![pool("10.77.9.0/24")?, pool("fd00:77:9::/64")?],
             ipv6: true,
+            ipv4: None,
+            ipam: None,
+            allow_overlap: false,
             internal: false,
             options: kind
                 .options

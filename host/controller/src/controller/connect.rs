@@ -14,6 +14,7 @@ use super::{
     place::Place,
     publish::{Prepared as Ports, Publisher, publications},
     sandboxes::Opened,
+    unwind::Unwind,
 };
 use crate::{
     request::{CreateEndpoint, Done, EndpointInfo, Join},
@@ -103,6 +104,7 @@ impl Inner {
                 s.finish_leave(id)
             }
         });
+        let reserved = creating.then(|| self.reserve(place, id)).transpose()?;
         self.enter(place, placement, asked, creating)
             .map_err(|e| e.object(format!("endpoint {}", id.short())))?;
         if let Some(error) = self.settle_arrived(place, placement).err() {
@@ -112,6 +114,7 @@ impl Inner {
             return Err(error.object(format!("endpoint {}", id.short())));
         }
         unwind.disarm();
+        reserved.into_iter().for_each(Unwind::disarm);
         place.change(|s| {
             s.finish_join(id);
             if creating {

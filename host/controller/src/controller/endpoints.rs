@@ -58,9 +58,11 @@ impl Inner {
             Begin::Go(id) => id,
         };
         let unwind = place.unwind(|s| s.remove_endpoint(&id));
+        let reserved = self.reserve(place, &id)?;
         self.make_endpoint(place, &id)
             .map_err(|e| e.object(format!("endpoint {}", id.short())))?;
         unwind.disarm();
+        reserved.disarm();
         place.change(|s| {
             s.finish_endpoint(&id);
             self.say_endpoint(s.endpoints.get(&id), "create");

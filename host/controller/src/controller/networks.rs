@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use jackfield_driver::{LoadedDriver, Outcome, Phase};
-use jackfield_kernel::{Dump, plan::RouteKind};
-use jackfield_model::{Error, ErrorCode, Family, IpNetwork, NetworkId, OperationId, Options, Result, SandboxId};
+use jackfield_model::{Error, ErrorCode, NetworkId, OperationId, Options, Result, SandboxId};
 
 use super::{
     Inner, RERUNS,
@@ -12,6 +11,7 @@ use super::{
     now,
     outbox::{Call, Letter},
     place::Place,
+    reached::reached,
 };
 use crate::{
     builtin,
@@ -21,25 +21,22 @@ use crate::{
     store::{Change, Layer, RealmKey, Reservation},
 };
 
-/// The main routing table (RT_TABLE_MAIN of linux/rtnetlink.h).
-const MAIN: u32 = 254;
-
-/// Destinations that the realm has routes to: what a new pool must not overlap. Default routes cover everything and mean nothing here. The
-/// subnet of the link that the network is laid on (`parent`) is left out: that a macvlan shares it is the point of a macvlan.
-fn own_routes(dump: &Dump, parent: Option<&String>) -> Vec<IpNetwork> {
-    let parent = dump
-        .links
-        .iter()
-        .find(|l| parent.is_some_and(|p| l.name.as_str() == p))
-        .map(|l| l.index);
-    let routes = dump.routes.iter().map(|r| &r.route);
-    let counts = routes.filter(|r| {
-        let reachable = r.kind == RouteKind::Unicast && r.table.is_none_or(|t| t == MAIN);
-        reachable && r.destination.prefix() > 0 && (parent.is_none() || r.link != parent)
-    });
-    // Every link with IPv6 has one of these, and no pool is there.
-    let link_local = |n: &IpNetwork| Family::of(n.ip()) == Family::Ipv6 && n.to_string() == "fe80::/64";
-    counts.map(|r| r.destination).filter(|n| !link_local(n)).collect()
+/// Who manages the addresses of a network with that driver.
+fn manager(request: &CreateNetwork, driver: &dyn LoadedDriver) -> Result<Manager> {
+    const KNOWN: [&str; 2] = ["default", "null"];
+    match request.ipam.as_deref() {
+        None if driver.features().ipam => Ok(Manager::Driver),
+        None | Some("default") => Ok(Manager::BuiltIn),
+        Some("null") => Ok(Manager::Null),
+        Some(other) => {
+            let near = jackfield_model::nearest(other, &KNOWN).map(|n| format!(", did you mean \"{n}\"?"));
+            Err(Error::not_found(format!(
+                "nothing that manages addresses is called \"{}\"{}: expected default or null",
+                other.escape_default(),
+                near.unwrap_or_default()
+            )))
+        }
+    }
 }
 
 impl Inner {
@@ -69,22 +66,15 @@ impl Inner {
         request: &CreateNetwork,
     ) -> Result<Done<NetworkInfo>> {
         let driver = self.driver(request.driver.as_deref().unwrap_or(builtin::DEFAULT))?;
-        let manager = if driver.features().ipam {
-            Manager::Driver
-        } else {
-            Manager::BuiltIn
-        };
-        let routes = own_routes(
-            &self.kernel.dump(place.realm.namespace())?,
-            request.options.get("parent"),
-        );
+        let manager = manager(request, &*driver)?;
+        let reached = reached(&self.kernel.dump(place.realm.namespace())?, &request.options);
         let name = driver.identity().name.as_str();
         let asked = Asked {
             request,
             driver: name,
             manager,
             only_one: builtin::only_one(name),
-            routes: &routes,
+            reached: &reached,
             now: now(),
         };
         let id = match place.decide(|s| s.begin_network(&asked))? {
@@ -233,9 +223,10 @@ impl Inner {
         let unused =
             |n: &Network| n.endpoints.is_empty() && matches!(n.phase, NetworkPhase::Ready | NetworkPhase::Waiting(_));
         let unused: Vec<NetworkId> = place.look(|s| {
+            let nothing_kept = |id: &NetworkId| s.ipam.reservations(id).next().is_none();
             s.networks
                 .iter()
-                .filter(|(_, n)| unused(n))
+                .filter(|(id, n)| unused(n) && nothing_kept(id))
                 .map(|(id, _)| id.clone())
                 .collect()
         });

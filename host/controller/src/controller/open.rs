@@ -8,13 +8,13 @@ use std::{
 
 use jackfield_driver::Drivers;
 use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
-use jackfield_model::{Error, ErrorCode, IpNetwork, Result};
+use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Result};
 
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
 use crate::{
     ipam::Ipam,
     request::{Config, EventSink, RealmRef},
-    state::{Denied, EndpointRecord, NetworkRecord, RealmState, SandboxRecord},
+    state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord},
     store::{Change, Durable, Keys, RealmKey, notes},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Dormant {
     networks: Vec<(String, NetworkRecord)>,
+    reservations: Vec<(String, (NetworkId, Reservation))>,
     endpoints: Vec<(NamespaceId, EndpointRecord)>,
     sandboxes: Vec<(NamespaceId, SandboxRecord)>,
 }
@@ -30,6 +31,7 @@ pub struct Dormant {
 #[derive(Debug, Default)]
 pub struct Remains {
     pub networks: Vec<NetworkRecord>,
+    pub reservations: Vec<(NetworkId, Reservation)>,
     pub endpoints: Vec<EndpointRecord>,
     pub sandboxes: Vec<SandboxRecord>,
 }
@@ -39,6 +41,7 @@ impl Dormant {
         let text = key.text();
         Remains {
             networks: take(&mut self.networks, |k| *k == text),
+            reservations: take(&mut self.reservations, |k| *k == text),
             endpoints: take(&mut self.endpoints, |k| *k == realm),
             sandboxes: take(&mut self.sandboxes, |k| *k == realm),
         }
@@ -106,6 +109,7 @@ impl Inner {
         let state = RealmState::new(Ipam::new(config.default_pools.clone()));
         let dormant = Dormant {
             networks: loaded.networks,
+            reservations: loaded.reservations,
             endpoints: remembered.endpoints,
             sandboxes: remembered.sandboxes,
         };

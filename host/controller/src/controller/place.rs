@@ -32,6 +32,8 @@ pub struct Place {
     pub ports: Arc<PortBook>,
     state: Mutex<RealmState>,
     changed: Condvar,
+    /// State and store change in the same order where addresses are reserved and released.
+    reserving: Mutex<()>,
     /// Host ports, by the operation that publishes them.
     held: Mutex<HashMap<OperationId, Vec<PortReservation>>>,
     /// Namespaces that are open: of sandboxes that the host made, and of one adopted by a descriptor until its first join.
@@ -52,6 +54,7 @@ impl Place {
             ports: Arc::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
+            reserving: Mutex::default(),
             held: Mutex::default(),
             open: Mutex::default(),
         }
@@ -93,6 +96,11 @@ impl Place {
         look(&lock(&self.state))
     }
 
+    /// Held while an address is reserved or released. It comes before the state's own lock.
+    pub fn turn_to_reserve(&self) -> MutexGuard<'_, ()> {
+        lock(&self.reserving)
+    }
+
     /// Makes that change when it is dropped.
     pub fn unwind<'a>(&'a self, undo: impl FnOnce(&mut RealmState) + 'a) -> Unwind<impl FnOnce() + 'a> {
         Unwind::new(move || self.change(undo))
@@ -130,7 +138,7 @@ impl Place {
         let info = |s: &RealmState| {
             let id = s.find_network(reference)?;
             let network = s.networks.get(&id);
-            network.map(|n| s.network_info(n)).ok_or_else(|| Denied::Unknown {
+            network.map(|n| s.network_in_full(n)).ok_or_else(|| Denied::Unknown {
                 kind: Kind::Network,
                 reference: reference.to_owned(),
             })

@@ -71,7 +71,7 @@ impl Inner {
     }
 
     /// Fills the state. Answers with the networks that have to be applied again.
-    fn take_up(&self, place: &Place, remains: Remains, found: &Found) -> Result<Vec<NetworkId>> {
+    fn take_up(&self, place: &Place, mut remains: Remains, found: &Found) -> Result<Vec<NetworkId>> {
         let mut broken = Vec::new();
         for record in remains.networks {
             let whole = record.standing.as_ref().is_some_and(|s| found.stands(&s.operation));
@@ -85,9 +85,14 @@ impl Inner {
             }
             place.change(|s| s.insert_network(record, phase));
         }
+        place.change(|s| {
+            let reservations = remains.reservations.iter();
+            reservations.for_each(|(network, r)| s.restore_reservation(network, r))
+        });
         for record in remains.sandboxes {
             place.change(|s| s.insert_sandbox(record, SandboxPhase::Ready));
         }
+        remains.endpoints.sort_by_key(|e| e.age);
         for record in remains.endpoints {
             self.take_up_endpoint(place, record, found)?;
         }
@@ -116,7 +121,7 @@ impl Inner {
         } else {
             EndpointPhase::Created
         };
-        place.change(|s| s.insert_endpoint(record, phase));
+        place.change(|s| s.restore_endpoint(record, phase));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jackfield_model::{Error, ErrorCode, Family, IpNetwork};
 
-use super::Usage;
+use super::{Reached, Usage};
 
 /// Why a pool or an address cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +26,15 @@ pub enum IpamError {
         other: IpNetwork,
     },
     /// The realm reaches those addresses already.
-    #[error("subnet {subnet} overlaps {route}, to which the host has a route already: choose one that does not")]
+    #[error(
+        "subnet {subnet} overlaps {}, to which the host has a route by {}: choose another, or say that it may (--allow-overlap)",
+        .route.subnet, .route.by
+    )]
     RouteOverlap {
         /// As asked for.
         subnet: IpNetwork,
-        /// The route's destination.
-        route: IpNetwork,
+        /// What is reached already.
+        route: Reached,
     },
     /// The configuration names none.
     #[error("there is no default pool for {}: name a subnet", family_name(*.family))]
@@ -117,16 +120,44 @@ pub enum IpamError {
         /// The pool's.
         subnet: IpNetwork,
     },
+    /// A part of a subnet in which endpoints find nothing.
+    #[error("{part} has no address for an endpoint: {}", aside(*.set_aside))]
+    NoRoom {
+        /// The subnet or the range.
+        part: IpNetwork,
+        /// How many of its addresses gateway and auxiliary ones are.
+        set_aside: u64,
+    },
+    /// A static address that is kept for somebody else.
+    #[error("{address} is reserved for {name}: choose another address, or release it")]
+    ReservedFor {
+        /// As asked for.
+        address: IpAddr,
+        /// For whom.
+        name: String,
+    },
+    /// One name, one address of each family.
+    #[error(
+        "{name} has {reserved} reserved already: release that first, or connect without asking for another address"
+    )]
+    HasReservation {
+        /// Whose.
+        name: String,
+        /// Which.
+        reserved: IpAddr,
+    },
     /// A static address that somebody has.
-    #[error("{address} is given to another endpoint already: choose another address of {subnet}")]
+    #[error("{address} is given to {} already: choose another address of {subnet}", .holder.as_deref().unwrap_or("another endpoint"))]
     Taken {
         /// As asked for.
         address: IpAddr,
         /// The pool's.
         subnet: IpNetwork,
+        /// Who has it, where that is known.
+        holder: Option<String>,
     },
     /// No address is left.
-    #[error("no address is left: {}", usages(.pools))]
+    #[error("no address is left: {}; disconnect an endpoint, or create a network with more addresses", usages(.pools))]
     Exhausted {
         /// The pools that were tried.
         pools: Vec<Usage>,
@@ -147,12 +178,32 @@ fn subnets(pools: &[IpNetwork]) -> String {
     pools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+fn aside(set_aside: u64) -> String {
+    match set_aside {
+        0 => "it holds nothing but network or broadcast addresses".into(),
+        1 => "the only one is the gateway's or auxiliary".into(),
+        n => format!("all {n} are the gateway's or auxiliary"),
+    }
+}
+
 fn usages(pools: &[Usage]) -> String {
-    pools
-        .iter()
-        .map(|p| format!("{} has {} of {} given out", p.subnet, p.used, p.capacity))
-        .collect::<Vec<_>>()
-        .join(", ")
+    pools.iter().map(usage).collect::<Vec<_>>().join("; ")
+}
+
+/// As `10.0.0.0/29 has 5 addresses for endpoints, all in use`.
+fn usage(usage: &Usage) -> String {
+    let part = usage.range.map_or_else(
+        || usage.subnet.to_string(),
+        |range| format!("the range {range} of {}", usage.subnet),
+    );
+    let fate = match (usage.capacity, usage.reserved) {
+        (1, 0) => "which is in use".to_owned(),
+        (2, 0) => "both in use".to_owned(),
+        (_, 0) => "all in use".to_owned(),
+        (_, reserved) => format!("{} in use and {reserved} reserved", usage.used),
+    };
+    let addresses = if usage.capacity == 1 { "address" } else { "addresses" };
+    format!("{part} has {} {addresses} for endpoints, {fate}", usage.capacity)
 }
 
 impl From<IpamError> for Error {
@@ -162,6 +213,7 @@ impl From<IpamError> for Error {
                 ErrorCode::AlreadyExists
             }
             IpamError::IsGateway { .. } | IpamError::IsAuxiliary { .. } => ErrorCode::AlreadyExists,
+            IpamError::ReservedFor { .. } | IpamError::HasReservation { .. } => ErrorCode::AlreadyExists,
             IpamError::DefaultPoolsExhausted { .. } | IpamError::Exhausted { .. } => ErrorCode::Exhausted,
             _ => ErrorCode::InvalidArgument,
         };

@@ -167,6 +167,18 @@ pub enum Denied {
         /// The one there is.
         name: String,
     },
+    /// A mixture of address families and managers that cannot be.
+    #[error("{0}")]
+    Addressing(&'static str),
+    /// A reservation is kept under a name.
+    #[error("an address is reserved under a name: give the endpoint one, or connect a sandbox")]
+    NobodyToReserveFor,
+    /// A network without pools reserves nothing.
+    #[error("network {name} gives out no addresses: there is nothing to reserve")]
+    NothingToReserve {
+        /// Which.
+        name: String,
+    },
     /// Pools or addresses.
     #[error(transparent)]
     Address(#[from] IpamError),
@@ -186,6 +198,9 @@ impl Denied {
             Self::Busy { .. } | Self::NetworkWaiting { .. } | Self::NotJoined { .. } => ErrorCode::InvalidState,
             Self::RealmAsSandbox(_) | Self::SandboxAsRealm(_) => ErrorCode::Denied,
             Self::Ambiguous { .. } | Self::BadPrefix { .. } | Self::Address(_) => ErrorCode::InvalidArgument,
+            Self::Addressing(_) | Self::NobodyToReserveFor | Self::NothingToReserve { .. } => {
+                ErrorCode::InvalidArgument
+            }
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What may happen to endpoints.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use jackfield_model::{EndpointId, EndpointSpec, NetworkId, SandboxId};
+use jackfield_model::{EndpointId, EndpointSpec, IpNetwork, Name, NetworkId, SandboxId};
 
 use super::{Begin, Denied, Endpoint, EndpointPhase, EndpointRecord, Kind, RealmState, SandboxPhase, Stay};
-use crate::request::{CreateEndpoint, Join};
+use crate::{
+    ipam::IpamError,
+    request::{CreateEndpoint, Join},
+};
 
 /// An endpoint with its network, and the sandbox that it goes to or comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +24,25 @@ pub struct Placement {
 impl RealmState {
     /// An endpoint is to come: its id, name and addresses are taken from here on.
     pub fn begin_endpoint(&mut self, network: &str, request: &CreateEndpoint) -> Result<Begin<EndpointId>, Denied> {
+        self.begin_endpoint_for(network, None, request)
+    }
+
+    /// The same for one that is made for a sandbox, by whose name it goes too.
+    fn begin_endpoint_for(
+        &mut self,
+        network: &str,
+        sandbox: Option<&SandboxId>,
+        request: &CreateEndpoint,
+    ) -> Result<Begin<EndpointId>, Denied> {
         let network = self.find_network(network)?;
         if let Some(existing) = request.id.as_ref().and_then(|id| self.endpoints.get(id)) {
             return existing.answer_again(&network, request);
         }
         self.check_new_endpoint(&network, request)?;
-        let leases = self.ipam.request(&network, &request.addresses)?;
+        let sandbox = sandbox
+            .and_then(|s| self.sandboxes.get(s))
+            .map(|s| s.record.name.clone());
+        let leases = self.lease(&network, request, sandbox.as_ref())?;
         let id = request.id.clone().unwrap_or_else(EndpointId::random);
         let spec = EndpointSpec {
             network: network.clone(),
@@ -52,6 +68,43 @@ impl RealmState {
         Ok(Begin::Go(id))
     }
 
+    /// Its addresses. A refusal names the endpoint that has the one asked for.
+    fn lease(
+        &mut self,
+        network: &NetworkId,
+        request: &CreateEndpoint,
+        sandbox: Option<&Name>,
+    ) -> Result<Vec<IpNetwork>, Denied> {
+        let names: Vec<&Name> = request.name.iter().chain(sandbox).collect();
+        let refused = match self.ipam.request(network, &request.addresses, &names) {
+            Ok(leases) => return Ok(leases),
+            Err(refused) => refused,
+        };
+        Err(match refused {
+            IpamError::Taken { address, subnet, .. } => IpamError::Taken {
+                address,
+                subnet,
+                holder: self.holder_of(network, address),
+            },
+            other => other,
+        }
+        .into())
+    }
+
+    /// The endpoint that has an address, and the sandbox that it is in.
+    fn holder_of(&self, network: &NetworkId, address: IpAddr) -> Option<String> {
+        let mut there = self
+            .networks
+            .get(network)?
+            .endpoints
+            .iter()
+            .filter_map(|id| self.endpoints.get(id));
+        let endpoint = there.find(|e| e.record.leases.iter().any(|lease| lease.ip() == address))?;
+        let sandbox = endpoint.sandbox.as_ref().and_then(|id| self.sandboxes.get(id));
+        let place = sandbox.map_or_else(String::new, |s| format!(" of sandbox {}", s.name()));
+        Some(format!("endpoint {}{place}", endpoint.name()))
+    }
+
     fn check_new_endpoint(&self, network: &NetworkId, request: &CreateEndpoint) -> Result<(), Denied> {
         let unknown = || Denied::Unknown {
             kind: Kind::Network,
@@ -74,14 +127,22 @@ impl RealmState {
         }
     }
 
-    /// Takes up an endpoint, new or from the journal: its addresses, its place in the network and, where it has one, in a sandbox.
-    pub fn insert_endpoint(&mut self, record: EndpointRecord, phase: EndpointPhase) {
+    /// Takes up an endpoint from the journal, and with it its addresses. They come in order of age, so that the search for free addresses goes on
+    /// where it was.
+    pub fn restore_endpoint(&mut self, record: EndpointRecord, phase: EndpointPhase) {
+        let asked = &record.asked.addresses;
+        let in_turn = |address| !asked.contains(&address);
+        self.ipam.restore(&record.spec.network, &record.leases, in_turn);
+        self.insert_endpoint(record, phase);
+    }
+
+    /// Takes up an endpoint whose addresses are taken: its place in the network and, where it has one, in a sandbox.
+    fn insert_endpoint(&mut self, record: EndpointRecord, phase: EndpointPhase) {
         let (id, network) = (record.spec.id.clone(), record.spec.network.clone());
         self.clock = self
             .clock
             .max(record.age)
             .max(record.stay.as_ref().map_or(0, |s| s.age));
-        self.ipam.restore(&network, &record.leases);
         if let Some(network) = self.networks.get_mut(&network) {
             network.endpoints.insert(id.clone());
         }
@@ -171,7 +232,7 @@ impl RealmState {
         if request.id.as_ref().is_none_or(|id| !self.endpoints.contains_key(id)) {
             self.refuse_connected(&network, &sandbox)?;
         }
-        match self.begin_endpoint(network.as_str(), request)? {
+        match self.begin_endpoint_for(network.as_str(), Some(&sandbox), request)? {
             Begin::AlreadySo(id) => self.begin_join(id.as_str(), sandbox.as_str(), join),
             Begin::Go(id) => {
                 if let Err(denied) = self.enter_sandbox(&id, &sandbox) {

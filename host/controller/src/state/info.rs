@@ -1,11 +1,44 @@
 //! What is shown of each object.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use jackfield_model::EndpointId;
 
 use super::{Endpoint, EndpointPhase, Ground, Network, RealmState, Sandbox};
-use crate::request::{EndpointInfo, NetworkInfo, PoolInfo, SandboxInfo};
+use crate::request::{EndpointInfo, LeaseInfo, NetworkInfo, PoolInfo, SandboxInfo};
 
 impl RealmState {
+    /// A network, with its use and all that its pools gave out.
+    pub fn network_in_full(&self, network: &Network) -> NetworkInfo {
+        let mut info = self.network_info(network);
+        for lease in self.leases(network) {
+            let mut pools = info.pools.iter_mut();
+            if let Some(pool) = pools.find(|p| p.pool.subnet.contains(lease.address)) {
+                pool.leases.push(lease);
+            }
+        }
+        info
+    }
+
+    /// What the network's endpoints have and what is reserved, by address.
+    fn leases(&self, network: &Network) -> Vec<LeaseInfo> {
+        let reserved = self.ipam.reservations(&network.record.spec.id);
+        let mut leases: BTreeMap<IpAddr, LeaseInfo> = reserved
+            .map(|(address, name)| (address, LeaseInfo::reserved(address, Some(name.clone()))))
+            .collect();
+        let endpoints = network.endpoints.iter().filter_map(|id| self.endpoints.get(id));
+        for endpoint in endpoints {
+            for address in endpoint.record.leases.iter().map(|lease| lease.ip()) {
+                let lease = leases
+                    .entry(address)
+                    .or_insert_with(|| LeaseInfo::reserved(address, None));
+                lease.endpoint = Some(endpoint.record.spec.id.clone());
+                lease.sandbox = endpoint.sandbox.clone();
+            }
+        }
+        leases.into_values().collect()
+    }
+
     /// A network, with its use.
     pub fn network_info(&self, network: &Network) -> NetworkInfo {
         let record = &network.record;
@@ -13,8 +46,11 @@ impl RealmState {
         let pools = record.pools.iter().zip(usage).map(|(plan, usage)| PoolInfo {
             pool: plan.pool(),
             range: plan.range,
-            used: usage.used,
             capacity: usage.capacity,
+            used: usage.used,
+            reserved: usage.reserved,
+            beside: usage.beside,
+            leases: Vec::new(),
         });
         NetworkInfo {
             id: record.spec.id.clone(),

@@ -34,6 +34,7 @@ mod networks;
 mod ports;
 pub mod record;
 mod reference;
+mod reservations;
 mod sandboxes;
 #[cfg(test)]
 mod tests;
@@ -47,7 +48,9 @@ pub use endpoints::Placement;
 pub use gateway::DefaultRoute;
 pub use networks::Asked;
 pub use ports::PortChange;
-pub use record::{EndpointRecord, Ground, NetworkRecord, Publication, SandboxRecord, Standing, Stay};
+pub use record::{
+    EndpointRecord, Ground, NetworkRecord, Publication, Reservation, SandboxRecord, Standing, Stay,
+};
 pub use reference::is_full_id;
 
 use crate::ipam::Ipam;

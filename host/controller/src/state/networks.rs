@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use jackfield_model::{Family, IpNetwork, NetworkId, NetworkSpec};
+use jackfield_model::{Family, NetworkId, NetworkSpec};
 
 use super::{Begin, Denied, Kind, Network, NetworkPhase, NetworkRecord, RealmState, Standing};
-use crate::{ipam::Manager, request::CreateNetwork};
+use crate::{
+    ipam::{Manager, PoolsWanted, Reached},
+    request::CreateNetwork,
+};
 
 /// A request for a network, with what the controller found out for it.
 #[derive(Clone, Copy, Debug)]
@@ -18,20 +21,37 @@ pub struct Asked<'a> {
     pub manager: Manager,
     /// A realm has one network of this driver at most.
     pub only_one: bool,
-    /// Destinations that the realm has routes to.
-    pub routes: &'a [IpNetwork],
+    /// What the realm reaches by itself.
+    pub reached: &'a [Reached],
     /// Seconds since 1970.
     pub now: u64,
 }
 
-fn default_families(asked: &Asked<'_>) -> Vec<Family> {
+/// Families that get a default pool where none of theirs is asked for.
+fn default_families(asked: &Asked<'_>) -> Result<Vec<Family>, Denied> {
     let request = asked.request;
+    let of = |family| request.pools.iter().any(|p| p.family() == family);
+    if request.ipv4 == Some(false) && of(Family::Ipv4) {
+        return Err(Denied::Addressing("a network without IPv4 cannot have an IPv4 subnet"));
+    }
     match asked.manager {
-        Manager::Driver => Vec::new(),
-        Manager::BuiltIn if request.ipv6 && !request.pools.is_empty() => vec![Family::Ipv6],
-        Manager::BuiltIn if request.ipv6 => vec![Family::Ipv4, Family::Ipv6],
-        Manager::BuiltIn if request.pools.is_empty() => vec![Family::Ipv4],
-        Manager::BuiltIn => Vec::new(),
+        Manager::Null if !request.pools.is_empty() || request.ipv6 || request.ipv4 == Some(true) => Err(
+            Denied::Addressing("a network whose addresses nobody manages (ipam null) can have no subnet"),
+        ),
+        Manager::Null | Manager::Driver => Ok(Vec::new()),
+        Manager::BuiltIn => {
+            let ipv4 = request.ipv4.unwrap_or(request.pools.is_empty());
+            if !ipv4 && !request.ipv6 && request.pools.is_empty() {
+                return Err(Denied::Addressing(
+                    "neither IPv4 nor IPv6 leaves no address at all: add an IPv6 subnet, or choose ipam null",
+                ));
+            }
+            let wanted = [(ipv4, Family::Ipv4), (request.ipv6, Family::Ipv6)];
+            Ok(wanted
+                .into_iter()
+                .filter_map(|(wanted, f)| wanted.then_some(f))
+                .collect())
+        }
     }
 }
 
@@ -60,9 +80,13 @@ impl RealmState {
             });
         }
         let id = request.id.clone().unwrap_or_else(NetworkId::random);
-        let pools = self
-            .ipam
-            .request_pools(&id, &request.pools, &default_families(asked), asked.routes)?;
+        let wanted = PoolsWanted {
+            asked: &request.pools,
+            families: &default_families(asked)?,
+            reached: asked.reached,
+            allow_overlap: request.allow_overlap,
+        };
+        let pools = self.ipam.request_pools(&id, &wanted)?;
         let spec = Arc::new(NetworkSpec {
             id: id.clone(),
             name: request.name.clone(),

@@ -40,6 +40,15 @@ pub struct NetworkRecord {
     pub boot: Option<String>,
 }
 
+/// An address that is kept for a name, as the durable store has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Which.
+    pub address: std::net::IpAddr,
+    /// Whose: an endpoint of that name gets it, or one that is made for a sandbox of that name.
+    pub name: Name,
+}
+
 /// A plan that stands in the kernel, or is to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {

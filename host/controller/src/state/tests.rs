@@ -22,6 +22,9 @@ fn network(name: &str) -> CreateNetwork {
         driver: None,
         pools: Vec::new(),
         ipv6: false,
+        ipv4: None,
+        ipam: None,
+        allow_overlap: false,
         internal: false,
         options: Options::new(),
         labels: Options::new(),
@@ -34,7 +37,7 @@ fn begin(state: &mut RealmState, request: &CreateNetwork) -> Result<Begin<Networ
         driver: "bridge",
         manager: Manager::BuiltIn,
         only_one: false,
-        routes: &[],
+        reached: &[],
         now: 0,
     })
 }
@@ -253,7 +256,7 @@ fn a_connect_that_cannot_enter_its_sandbox_leaves_no_endpoint() {
         })
     ));
     assert!(state.endpoints.is_empty() && state.networks[&id].endpoints.is_empty());
-    assert_eq!(state.ipam.usage(&id)[0].used, 1, "the gateway's alone");
+    assert_eq!(state.ipam.usage(&id)[0].used, 0);
 }
 
 #[test]

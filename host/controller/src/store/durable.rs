@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -11,10 +12,12 @@ use jackfield_model::{Error, ErrorCode, NetworkId, Result};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use crate::state::NetworkRecord;
+use crate::state::{NetworkRecord, Reservation};
 
 /// Realm and network id, to a [`NetworkRecord`] as JSON.
 const NETWORKS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("networks");
+/// Realm, network id and address, to a [`Reservation`] as JSON.
+const RESERVATIONS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("reservations");
 /// Driver and key, to the value.
 const KEYS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("driver-keys");
 /// Facts of the store itself.
@@ -78,9 +81,14 @@ pub struct Change<'a> {
 pub struct Loaded {
     /// Realm, as [`RealmKey::text`] writes it, and record.
     pub networks: Vec<(String, NetworkRecord)>,
+    /// Realm, network and reservation.
+    pub reservations: Vec<(String, (NetworkId, Reservation))>,
     /// Driver, key, value.
     pub keys: Vec<(String, String, Vec<u8>)>,
 }
+
+/// Realm, network id, JSON.
+type Row = (String, String, Vec<u8>);
 
 /// The open store.
 #[derive(Debug)]
@@ -109,6 +117,7 @@ impl Durable {
         store.write(|transaction| {
             // A table is made when it is first opened for writing; reading one that was never made is an error.
             transaction.open_table(NETWORKS)?;
+            transaction.open_table(RESERVATIONS)?;
             transaction.open_table(KEYS)?;
             transaction.open_table(META)?;
             Ok(())
@@ -131,7 +140,12 @@ impl Durable {
                 let (realm, key) = (realm.text(), id.as_str());
                 match &record {
                     Some(record) => drop(table.insert((realm.as_str(), key), record.as_slice())?),
-                    None => drop(table.remove((realm.as_str(), key))?),
+                    None => {
+                        table.remove((realm.as_str(), key))?;
+                        // No address begins with this, so that it comes after all of them.
+                        let all = (realm.as_str(), key, "")..=(realm.as_str(), key, "~");
+                        transaction.open_table(RESERVATIONS)?.retain_in(all, |_, _| false)?;
+                    }
                 }
             }
             if let Some((driver, writes)) = change.keys {
@@ -147,13 +161,47 @@ impl Durable {
         })
     }
 
+    /// Keeps addresses of a network for somebody; when this returns it is on disk.
+    ///
+    /// # Errors
+    /// unavailable, when it cannot be written.
+    pub fn keep_reservations(&self, realm: RealmKey, network: &NetworkId, new: &[Reservation]) -> Result<()> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let rows = new.iter().map(|r| Ok((r.address.to_string(), serde_json::to_vec(r)?)));
+        let rows: Vec<_> = rows.collect::<Result<_, _>>().map_err(|e| unreadable(network, e))?;
+        self.write(|transaction| {
+            let mut table = transaction.open_table(RESERVATIONS)?;
+            for (address, json) in &rows {
+                table.insert(
+                    (realm.text().as_str(), network.as_str(), address.as_str()),
+                    json.as_slice(),
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps an address no longer; one that is not kept is no error.
+    ///
+    /// # Errors
+    /// unavailable, when it cannot be written.
+    pub fn drop_reservation(&self, realm: RealmKey, network: &NetworkId, address: IpAddr) -> Result<()> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(RESERVATIONS)?;
+            table.remove((realm.text().as_str(), network.as_str(), address.to_string().as_str()))?;
+            Ok(())
+        })
+    }
+
     /// Everything.
     ///
     /// # Errors
     /// unavailable, when it cannot be read; internal, when a record is not what this or an older host wrote.
     pub fn load(&self) -> Result<Loaded> {
         let mut loaded = Loaded::default();
-        let mut rows: Vec<(String, String, Vec<u8>)> = Vec::new();
+        let (mut rows, mut reservations): (Vec<Row>, Vec<Row>) = Default::default();
         self.read(|transaction| {
             for row in transaction.open_table(NETWORKS)?.iter()? {
                 let (key, value) = row?;
@@ -162,6 +210,11 @@ impl Durable {
                     key.value().1.to_owned(),
                     value.value().to_vec(),
                 ));
+            }
+            for row in transaction.open_table(RESERVATIONS)?.iter()? {
+                let (key, value) = row?;
+                let (realm, network, _) = key.value();
+                reservations.push((realm.to_owned(), network.to_owned(), value.value().to_vec()));
             }
             for row in transaction.open_table(KEYS)?.iter()? {
                 let (key, value) = row?;
@@ -176,6 +229,10 @@ impl Durable {
         for (realm, id, json) in rows {
             let record = serde_json::from_slice(&json).map_err(|e| unreadable(&id, e))?;
             loaded.networks.push((realm, record));
+        }
+        for (realm, network, json) in reservations {
+            let reservation = serde_json::from_slice(&json).map_err(|e| unreadable(&network, e))?;
+            loaded.reservations.push((realm, (network.parse()?, reservation)));
         }
         Ok(loaded)
     }

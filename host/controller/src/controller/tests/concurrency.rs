@@ -38,7 +38,7 @@ fn sixty_four_clients_connect_and_disconnect_side_by_side_and_nothing_is_left() 
         }
     });
     assert!(host.default_routes(&shared).is_empty());
-    assert_eq!(host.controller().network(OWN, "blue").unwrap().pools[0].used, 1);
+    assert_eq!(host.controller().network(OWN, "blue").unwrap().pools[0].used, 0);
     host.controller().delete_sandbox(OWN, "shared").unwrap();
     host.controller().delete_network(OWN, "blue").unwrap();
     assert_eq!(host.dump(), before);

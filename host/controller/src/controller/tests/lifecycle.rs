@@ -28,7 +28,7 @@ fn a_connected_sandbox_has_interface_address_and_default_route_and_afterwards_no
             .any(|a| a.index == eth0.index && a.address.to_string() == "10.20.0.2/24")
     );
     assert_eq!(host.default_routes(&sandbox), ["10.20.0.1"]);
-    assert_eq!(host.controller().network(OWN, "blue").unwrap().pools[0].used, 2);
+    assert_eq!(host.controller().network(OWN, "blue").unwrap().pools[0].used, 1);
 
     host.controller().disconnect(OWN, "blue", "box").unwrap();
     assert!(
@@ -174,7 +174,7 @@ fn a_strangers_interface_keeps_its_name_and_one_asked_for_is_refused_where_it_is
     );
     assert_eq!(
         host.controller().network(OWN, "blue").unwrap().pools[0].used,
-        1,
+        0,
         "its address is free again"
     );
 }

@@ -1,5 +1,6 @@
 //! The controller on the simulated kernel: what it promises whatever drivers, kernel and callers do.
 
+mod addresses;
 mod concurrency;
 mod crash;
 mod drivers;
