@@ -48,9 +48,7 @@ pub use endpoints::Placement;
 pub use gateway::DefaultRoute;
 pub use networks::Asked;
 pub use ports::PortChange;
-pub use record::{
-    EndpointRecord, Ground, NetworkRecord, Publication, Reservation, SandboxRecord, Standing, Stay,
-};
+pub use record::{EndpointRecord, Ground, NetworkRecord, Publication, Reservation, SandboxRecord, Standing, Stay};
 pub use reference::is_full_id;
 
 use crate::ipam::Ipam;

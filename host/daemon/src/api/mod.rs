@@ -24,7 +24,7 @@ pub(crate) use host::{About, Host};
 use axum::{
     Router,
     http::{Method, Uri},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use jackfield_model::{Error, ErrorCode};
 
@@ -47,6 +47,10 @@ pub(crate) fn router(host: Host) -> Router {
         .route("/v1/networks/{network}/endpoints", post(endpoints::create))
         .route("/v1/networks/{network}/connect", post(networks::connect))
         .route("/v1/networks/{network}/disconnect", post(networks::disconnect))
+        .route(
+            "/v1/networks/{network}/reservations/{address}",
+            delete(networks::release_address),
+        )
         .route("/v1/endpoints", get(endpoints::list))
         .route(
             "/v1/endpoints/{endpoint}",

@@ -7,7 +7,7 @@ use super::{
     Host,
     answer::{Answer, changed, found, list as listed, made},
     body::Json,
-    path::Ref,
+    path::{Ref, RefAndAddress},
 };
 use crate::wire::{Connect, CreateNetwork, Disconnect, Endpoint, Network, Pruned};
 
@@ -33,6 +33,17 @@ pub(super) async fn delete(State(host): State<Host>, Ref(network): Ref) -> Answe
     changed(
         &host
             .call(move |controller| controller.delete_network(RealmRef::Own, &network))
+            .await?,
+    )
+}
+
+pub(super) async fn release_address(
+    State(host): State<Host>,
+    RefAndAddress(network, address): RefAndAddress,
+) -> Answer {
+    changed(
+        &host
+            .call(move |controller| controller.release_address(RealmRef::Own, &network, address))
             .await?,
     )
 }

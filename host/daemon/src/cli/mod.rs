@@ -8,6 +8,7 @@ mod events;
 mod exec;
 mod failure;
 mod info;
+mod leases;
 mod network;
 mod output;
 mod pools;

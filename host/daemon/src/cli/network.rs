@@ -8,6 +8,7 @@ use jackfield_model::{Error, LinkName, MacAddr, Name, NetworkId, Publish};
 use super::{
     Failure, Outcome, Session,
     arguments::{label, options, pair},
+    leases,
     output::{commas, pairs, sheet, table, time},
     pools::PoolArguments,
 };
@@ -39,6 +40,14 @@ pub(super) enum Command {
     Connect(Box<ConnectArguments>),
     /// Change the published ports of a connected sandbox: those given, and no others
     Publish(PublishArguments),
+    /// Keep addresses no longer for the name that they are reserved for
+    Release {
+        /// Name, id or the beginning of an id
+        network: String,
+        /// Reserved addresses
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<IpAddr>,
+    },
     /// Disconnect a sandbox from a network
     Disconnect {
         /// Name, id or the beginning of an id
@@ -60,6 +69,15 @@ pub(super) struct Create {
     /// Give it an IPv6 subnet too
     #[arg(long)]
     ipv6: bool,
+    /// Whether it has an IPv4 subnet where none is given [default: when no subnet at all is given]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ipv4: Option<bool>,
+    /// Who manages its addresses: default, or null for nobody
+    #[arg(long, value_name = "NAME")]
+    ipam_driver: Option<String>,
+    /// Let its subnets overlap what the host has routes to
+    #[arg(long)]
+    allow_overlap: bool,
     /// No way in or out
     #[arg(long)]
     internal: bool,
@@ -122,6 +140,9 @@ pub(super) struct ConnectArguments {
     /// Name of the endpoint
     #[arg(long)]
     name: Option<Name>,
+    /// Keep its addresses for the next endpoint of that name, or of a sandbox of this one's name
+    #[arg(long)]
+    reserve: bool,
     /// Option for the driver
     #[arg(long = "opt", short = 'o', value_name = "KEY=VALUE", value_parser = pair)]
     options: Vec<(String, String)>,
@@ -140,6 +161,7 @@ impl Command {
             Self::Prune => prune(session).await,
             Self::Connect(connect) => connect.run(session).await,
             Self::Publish(publish) => publish.run(session).await,
+            Self::Release { network, addresses } => leases::release(session, &network, &addresses).await,
             Self::Disconnect { network, sandbox } => disconnect(session, &network, sandbox).await,
         }
     }
@@ -153,6 +175,9 @@ impl Create {
             driver: Some(self.driver),
             pools: self.pools.into_pools()?,
             ipv6: self.ipv6,
+            ipv4: self.ipv4,
+            ipam: self.ipam_driver,
+            allow_overlap: self.allow_overlap,
             internal: self.internal,
             options: options("--opt", self.options)?,
             labels: options("--label", self.labels)?,
@@ -188,6 +213,7 @@ impl ConnectArguments {
     async fn run(self, session: &mut Session) -> Outcome {
         let request = Connect {
             name: self.name,
+            reserve: self.reserve,
             options: options("--opt", self.options)?,
             labels: options("--label", self.labels)?,
             ..self.endpoint.into_connect(self.sandbox)
@@ -319,6 +345,7 @@ pub(super) fn described(network: &Network, endpoints: &[Endpoint], sandboxes: &[
         } else {
             format!("\n{table}")
         }
+        + &leases::table_of(network, endpoints, sandboxes)
 }
 
 fn pool_line(pool: &Pool) -> String {
@@ -327,6 +354,13 @@ fn pool_line(pool: &Pool) -> String {
     words.extend(pool.range.map(|range| format!("range {range}")));
     words.extend(pool.auxiliary.iter().map(|it| format!("{} {}", it.name, it.address)));
     words.push(format!("{} of {} used", pool.used, pool.capacity));
+    let counted = [(pool.reserved, "reserved"), (pool.beside, "beside the range")];
+    words.extend(
+        counted
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}")),
+    );
     words.join(", ")
 }
 

@@ -21,14 +21,20 @@ fn networks() -> Vec<Network> {
             "options": {"mtu": "1400"}, "labels": {"team": "green", "empty": ""}, "endpoints": [id('b')],
             "pools": [
                 {"subnet": "10.9.0.0/24", "range": "10.9.0.128/25", "gateway": "10.9.0.1",
-                 "auxiliary": [{"name": "router", "address": "10.9.0.2"}], "used": 3, "capacity": 126},
-                {"subnet": "fd00:9::/64", "gateway": "fd00:9::1", "used": 1, "capacity": 18446744073709551615u64}
+                 "auxiliary": [{"name": "router", "address": "10.9.0.2"}], "capacity": 126, "used": 1,
+                 "reserved": 1, "beside": 1, "leases": [
+                    {"address": "10.9.0.7", "reserved_for": "db"},
+                    {"address": "10.9.0.130", "endpoint": id('b'), "sandbox": id('d'), "reserved_for": "web"},
+                    {"address": "10.9.0.131", "reserved_for": "cache"}
+                 ]},
+                {"subnet": "fd00:9::/64", "gateway": "fd00:9::1", "capacity": 18446744073709551614u64, "used": 1,
+                 "reserved": 0, "beside": 0, "leases": [{"address": "fd00:9::82", "endpoint": id('b'), "sandbox": id('d')}]}
             ]
         },
         {
             "id": id('c'), "name": "a-network-with-a-longer-name", "driver": "bridge", "internal": true,
             "state": "waiting: there is no link eth7", "created": 1795462440, "options": {}, "labels": {},
-            "endpoints": [], "pools": [{"subnet": "172.16.0.0/20", "used": 1, "capacity": 4094}]
+            "endpoints": [], "pools": [{"subnet": "172.16.0.0/20", "capacity": 4093, "used": 0, "reserved": 0, "beside": 0}]
         }
     ]))
     .unwrap()

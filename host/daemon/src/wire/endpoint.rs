@@ -23,6 +23,8 @@ pub struct CreateEndpoint {
     /// Empty: the host chooses one of each family that the network has.
     #[serde(deserialize_with = "text::addresses", skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// Its addresses stay reserved for its name when it is gone.
+    pub reserve: bool,
     /// None: the driver or the host chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacAddr>,
@@ -69,6 +71,9 @@ pub struct Connect {
     /// Empty: the host chooses one of each family that the network has.
     #[serde(default, deserialize_with = "text::addresses", skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The addresses stay reserved for the endpoint's name, or else the sandbox's, when it is gone.
+    #[serde(default)]
+    pub reserve: bool,
     /// None: the driver or the host chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacAddr>,
@@ -114,6 +119,7 @@ impl From<CreateEndpoint> for request::CreateEndpoint {
             id,
             name,
             addresses,
+            reserve,
             mac,
             options,
             labels,
@@ -122,6 +128,7 @@ impl From<CreateEndpoint> for request::CreateEndpoint {
             id,
             name,
             addresses,
+            reserve,
             mac,
             options,
             labels,
@@ -159,6 +166,7 @@ impl Connect {
             id,
             name,
             addresses,
+            reserve,
             mac,
             priority,
             interface,
@@ -171,6 +179,7 @@ impl Connect {
             id,
             name,
             addresses,
+            reserve,
             mac,
             options,
             labels,

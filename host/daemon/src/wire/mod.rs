@@ -17,10 +17,11 @@ pub use driver::{Calls, Component, Driver};
 pub use endpoint::{Connect, CreateEndpoint, Disconnect, Endpoint, Join, Ports};
 pub use event::Event;
 pub use info::Info;
-pub use network::{Auxiliary, CreateNetwork, Network, Pool, PoolRequest, Pruned};
+pub use network::{Auxiliary, CreateNetwork, Lease, Network, Pool, PoolRequest, Pruned};
 pub use problem::Problem;
 pub use problem::causes as problem_causes;
 pub use sandbox::{CreateSandbox, Sandbox};
+pub use text::parse_address;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use jackfield_controller::request::{self, NetworkInfo, PoolInfo};
-use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId, Options};
+use jackfield_controller::request::{self, LeaseInfo, NetworkInfo, PoolInfo};
+use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId, Options, SandboxId};
 use serde::{Deserialize, Serialize};
 
 use super::text;
@@ -26,6 +26,15 @@ pub struct CreateNetwork {
     /// Whether there is to be an IPv6 pool where none is given.
     #[serde(default)]
     pub ipv6: bool,
+    /// Whether there is to be an IPv4 pool where none is given. None: when no pool at all is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<bool>,
+    /// Who manages the addresses, `default` or `null`. None: the driver where it does that, else `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipam: Option<String>,
+    /// The subnets may overlap what the host has routes to.
+    #[serde(default)]
+    pub allow_overlap: bool,
     /// No way in or out.
     #[serde(default)]
     pub internal: bool,
@@ -74,6 +83,9 @@ impl From<CreateNetwork> for request::CreateNetwork {
             driver,
             pools,
             ipv6,
+            ipv4,
+            ipam,
+            allow_overlap,
             internal,
             options,
             labels,
@@ -84,6 +96,9 @@ impl From<CreateNetwork> for request::CreateNetwork {
             driver,
             pools: pools.into_iter().map(Into::into).collect(),
             ipv6,
+            ipv4,
+            ipam,
+            allow_overlap,
             internal,
             options,
             labels,
@@ -147,10 +162,50 @@ pub struct Pool {
     /// Set aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auxiliary: Vec<Auxiliary>,
-    /// Addresses given out, gateway and auxiliary ones included.
-    pub used: u64,
-    /// Addresses that can be given out in all; saturates.
+    /// Addresses that endpoints can get unasked: those of the range, without gateway and auxiliary ones; saturates.
     pub capacity: u64,
+    /// Those of them that endpoints have.
+    pub used: u64,
+    /// Those of them that are reserved, and that nobody has.
+    pub reserved: u64,
+    /// Addresses beside the range that endpoints have, or that are reserved.
+    pub beside: u64,
+    /// Who has which. Only where one network is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<Lease>,
+}
+
+/// An address that an endpoint has, or that is reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Which.
+    pub address: IpAddr,
+    /// Who has it; none for one that is only reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointId>,
+    /// The sandbox that the endpoint is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxId>,
+    /// The name that it is kept for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_for: Option<Name>,
+}
+
+impl From<LeaseInfo> for Lease {
+    fn from(info: LeaseInfo) -> Self {
+        let LeaseInfo {
+            address,
+            endpoint,
+            sandbox,
+            reserved_for,
+        } = info;
+        Self {
+            address,
+            endpoint,
+            sandbox,
+            reserved_for,
+        }
+    }
 }
 
 impl From<NetworkInfo> for Network {
@@ -188,8 +243,11 @@ impl From<PoolInfo> for Pool {
         let PoolInfo {
             pool,
             range,
-            used,
             capacity,
+            used,
+            reserved,
+            beside,
+            leases,
         } = info;
         let auxiliary = pool
             .auxiliary
@@ -201,8 +259,11 @@ impl From<PoolInfo> for Pool {
             range,
             gateway: pool.gateway,
             auxiliary,
-            used,
             capacity,
+            used,
+            reserved,
+            beside,
+            leases: leases.into_iter().map(Into::into).collect(),
         }
     }
 }
