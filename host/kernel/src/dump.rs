@@ -3,12 +3,15 @@
 //! Only what stays the same while nobody changes it: no statistics, no ages, no neighbours that the kernel learned by itself. Every list
 //! is sorted, so that two dumps of the same state are equal.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use jackfield_model::{IpNetwork, LinkName, MacAddr};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{BridgePortAttributes, ForwardingEntry, Ifindex, Route, Rule};
+use crate::plan::{BridgePortAttributes, ForwardingEntry, Ifindex, Route, RouteKind, Rule};
 
 /// A link as the kernel has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +113,18 @@ pub struct Dump {
     pub firewall: Vec<String>,
     /// Per-link sysctls that a plan can change, as `ipv4/conf/eth0/proxy_arp`, to their value.
     pub sysctls: BTreeMap<String, String>,
+}
+
+impl Dump {
+    /// The links of the main table's default routes, in either family.
+    pub fn default_route_links(&self) -> BTreeSet<Ifindex> {
+        let is_default = |route: &&Route| {
+            let main = route.table.is_none_or(|table| table == u32::from(libc::RT_TABLE_MAIN));
+            main && route.destination.prefix() == 0 && route.kind == RouteKind::Unicast
+        };
+        let routes = self.routes.iter().map(|info| &info.route).filter(is_default);
+        routes.filter_map(|route| route.link).collect()
+    }
 }
 
 /// Counters of a link since it was made.

@@ -8,6 +8,7 @@
 //! Dead is what the kernel looks like to a host that was killed: whatever its threads still do reaches nothing.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::IpAddr,
     os::fd::OwnedFd,
@@ -18,11 +19,12 @@ use std::{
     },
 };
 
+use jackfield_model::PortMapping;
 use nix::errno::Errno;
 
 use crate::{
-    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource, Request,
-    Result, RouteLookup,
+    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource, PortUse,
+    Request, Result, RouteLookup,
     journal::{Observer, Record},
     plan::SysctlKey,
 };
@@ -205,6 +207,14 @@ impl Kernel for Faulty {
 
     fn supports(&self, kind: &str) -> Result<bool> {
         self.alive()?.supports(kind)
+    }
+
+    fn port_use(&self, namespace: &Namespace, mapping: &PortMapping) -> Result<PortUse> {
+        self.alive()?.port_use(namespace, mapping)
+    }
+
+    fn default_route_links(&self, namespace: &Namespace) -> Result<BTreeSet<Ifindex>> {
+        self.alive()?.default_route_links(namespace)
     }
 
     fn forget(&self, namespace: &Namespace) {

@@ -1,8 +1,8 @@
 //! The seam between the host and the kernel. Two things stand behind it: [`crate::Linux`] and [`crate::Simulated`].
 
-use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::Path};
+use std::{collections::BTreeSet, fmt, net::IpAddr, os::fd::OwnedFd, path::Path};
 
-use jackfield_model::LinkName;
+use jackfield_model::{LinkName, PortMapping};
 
 use crate::{
     Dump, LinkInfo, LinkStatistics, Namespace, NamespaceSource, Request, Result, RouteLookup,
@@ -16,6 +16,22 @@ pub enum LinkQuery<'a> {
     Index(Ifindex),
     /// By name.
     Name(&'a LinkName),
+}
+
+/// Whether host ports are there to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortUse {
+    /// No program has any of them open.
+    Free,
+    /// One has.
+    Open {
+        /// Which of the ports.
+        port: u16,
+        /// Its process id and name, where it can be seen.
+        process: Option<(u32, String)>,
+    },
+    /// The address is none of this namespace.
+    NotHere,
 }
 
 /// What the host asks of a kernel. Blocking: the kernel answers a netlink request before the send returns.
@@ -67,6 +83,17 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
 
     /// Whether this kernel has a kind of link, by its iproute2 name.
     fn supports(&self, kind: &str) -> Result<bool>;
+
+    /// Whether a program has one of a mapping's host ports open, so that publishing it would take its packets away. A simulated kernel has
+    /// no programs.
+    fn port_use(&self, _namespace: &Namespace, _mapping: &PortMapping) -> Result<PortUse> {
+        Ok(PortUse::Free)
+    }
+
+    /// The links by which a namespace has default routes, in either family.
+    fn default_route_links(&self, namespace: &Namespace) -> Result<BTreeSet<Ifindex>> {
+        Ok(self.dump(namespace)?.default_route_links())
+    }
 
     /// Forgets what is cached for a namespace: an open socket keeps a dead one alive, and the host's end of its links.
     fn forget(&self, namespace: &Namespace);

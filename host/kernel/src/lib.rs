@@ -30,12 +30,12 @@ pub use dump::{
     AddressInfo, Dump, ForwardingInfo, LinkInfo, LinkStatistics, NeighbourInfo, RouteInfo, RouteLookup, RuleInfo,
 };
 pub use error::{KernelError, Result};
-pub use kernel::{Kernel, LinkQuery};
+pub use kernel::{Kernel, LinkQuery, PortUse};
 pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, Realm, Recovered, RecoveredState, Rider, SandboxAt};
-pub use request::{Batch, FirewallChange, Request};
+pub use request::{Batch, FirewallChange, Leading, Request};
 pub use sim::Simulated;
 
 /// Marks what is ours: the protocol of our addresses (IFA_PROTO), routes and rules (RTPROT, not in /etc/iproute2/rt_protos) and neighbours.

@@ -1,6 +1,6 @@
 //! One message to the kernel, typed. A plan is compiled to these, and both kernels, the real one and the simulated one, take them.
 
-use jackfield_model::{IpNetwork, LinkName, MacAddr};
+use jackfield_model::{IpNetwork, LinkName, MacAddr, PortMapping};
 
 use crate::{
     Namespace,
@@ -158,6 +158,24 @@ pub enum Request {
         /// Whose.
         address: std::net::IpAddr,
     },
+    /// The tracked connections to a published port are forgotten, so that the next packet of each is looked at anew.
+    FlushPort {
+        /// Which port, or range.
+        mapping: PortMapping,
+        /// The endpoint's address.
+        target: std::net::IpAddr,
+        /// Which of them.
+        leading: Leading,
+    },
+}
+
+/// Which connections to a published port are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leading {
+    /// Those that lead to its target: the port is published no more.
+    There,
+    /// Those that lead elsewhere, to an earlier target or to the host: the port is published now.
+    Elsewhere,
 }
 
 /// A change of the host's own table.

@@ -1,22 +1,24 @@
 //! Tracked connections, by ctnetlink: those of an address are found in a dump and deleted one by one.
 
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, ops::RangeInclusive};
 
+use jackfield_model::{PortMapping, Transport};
 use nix::errno::Errno;
 
 use super::{
     Linux,
-    attributes::{Attributes, append},
+    attributes::{Attributes, append, append_nested},
     describe,
     socket::{Answer, Message, Refusal, Socket},
 };
-use crate::{KernelError, Namespace, Request, Result};
+use crate::{KernelError, Leading, Namespace, Request, Result};
 
 /// NFNL_SUBSYS_CTNETLINK of include/uapi/linux/netfilter/nfnetlink.h, as the high byte of a message's type.
 const SUBSYSTEM: u16 = 1 << 8;
 // enum cntl_msg_types of include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 const GET: u16 = SUBSYSTEM | 1;
 const DELETE: u16 = SUBSYSTEM | 2;
+const GET_STATISTICS: u16 = SUBSYSTEM | 5;
 /// struct nfgenmsg: family, version, resource.
 const HEADER: usize = 4;
 
@@ -28,11 +30,122 @@ const CTA_ZONE: u16 = 18;
 const CTA_TUPLE_IP: u16 = 1;
 /// NLA_F_NESTED, which ctnetlink insists on for a tuple.
 const NESTED: u16 = libc::NLA_F_NESTED as u16;
-const CTA_IP_SOURCE_AND_DESTINATION: std::ops::RangeInclusive<u16> = 1..=4;
+const CTA_IP_SOURCE_AND_DESTINATION: RangeInclusive<u16> = 1..=4;
+const CTA_IP_SOURCE: [u16; 2] = [1, 3];
+const CTA_IP_DESTINATION: [u16; 2] = [2, 4];
+const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_DST_PORT: u16 = 3;
+const CTA_FILTER: u16 = 25;
+const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+const CTA_FILTER_REPLY_FLAGS: u16 = 2;
+/// CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h: only that part of the tuple counts.
+const BY_PROTOCOL: u32 = 1 << 3;
+/// CTA_STATS_GLOBAL_ENTRIES
+const ENTRIES: u16 = 1;
 
 /// Forgets the connections that an address has a part in, before or after translation.
 pub(super) fn flush(linux: &Linux, namespace: &Namespace, address: IpAddr, request: &Request) -> Result<()> {
-    match linux.netfilter(namespace, |socket| flush_by(socket, address))? {
+    let flushed = linux.netfilter(namespace, |socket| {
+        flush_those(socket, get(address), |connection| has_part_in(connection, address))
+    })?;
+    explained(flushed, request)
+}
+
+/// Connections to a published port.
+pub(super) struct Port {
+    protocol: u8,
+    ports: RangeInclusive<u16>,
+    /// None for all addresses of the host.
+    address: Option<IpAddr>,
+    target: IpAddr,
+    leading: Leading,
+}
+
+impl Port {
+    pub(super) fn new(mapping: &PortMapping, target: IpAddr, leading: Leading) -> Self {
+        let protocol = match mapping.transport {
+            Transport::Tcp => libc::IPPROTO_TCP,
+            Transport::Udp => libc::IPPROTO_UDP,
+            Transport::Sctp => libc::IPPROTO_SCTP,
+        };
+        Self {
+            // The protocols are below 256.
+            protocol: protocol as u8,
+            ports: mapping.host_port..=mapping.host_port.saturating_add(mapping.count.saturating_sub(1)),
+            address: Some(mapping.host_address).filter(|address| !address.is_unspecified()),
+            target,
+            leading,
+        }
+    }
+
+    /// The connections of its family and protocol. The kernel looks through all that it tracks, and hands over only these.
+    fn get(&self) -> Message {
+        let mut message = get(self.target);
+        append_nested(&mut message.body, CTA_TUPLE_ORIG | NESTED, |tuple| {
+            append_nested(tuple, CTA_TUPLE_PROTO | NESTED, |protocol| {
+                append(protocol, CTA_PROTO_NUM, &[self.protocol]);
+            });
+        });
+        append_nested(&mut message.body, CTA_FILTER | NESTED, |filter| {
+            append(filter, CTA_FILTER_ORIG_FLAGS, &BY_PROTOCOL.to_ne_bytes());
+            append(filter, CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes());
+        });
+        message
+    }
+
+    /// By where it was sent first, and by who answers.
+    fn is_meant(&self, connection: &Answer) -> bool {
+        let attributes = Attributes::after(&connection.body, HEADER);
+        let (asked, answered) = (
+            attributes.get_nested(CTA_TUPLE_ORIG),
+            attributes.get_nested(CTA_TUPLE_REPLY),
+        );
+        let ip = |tuple: Option<Attributes<'_>>, kinds: [u16; 2]| {
+            let addresses = tuple?.get_nested(CTA_TUPLE_IP)?;
+            kinds.into_iter().find_map(|kind| addresses.get_ip(kind))
+        };
+        let protocol = asked.and_then(|tuple| tuple.get_nested(CTA_TUPLE_PROTO));
+        let number = protocol.and_then(|p| p.get_u8(CTA_PROTO_NUM));
+        let port = protocol.and_then(|p| p.get(CTA_PROTO_DST_PORT)?.try_into().ok().map(u16::from_be_bytes));
+        let there = ip(answered, CTA_IP_SOURCE) == Some(self.target);
+        number == Some(self.protocol)
+            && port.is_some_and(|port| self.ports.contains(&port))
+            && self
+                .address
+                .is_none_or(|address| ip(asked, CTA_IP_DESTINATION) == Some(address))
+            && there == (self.leading == Leading::There)
+    }
+}
+
+/// Forgets the connections to a published port. Where nothing is tracked at all that is asked for with one cheap question, since the
+/// kernel goes through a table of tens of thousands of slots to list even nothing.
+pub(super) fn flush_port(linux: &Linux, namespace: &Namespace, port: &Port, request: &Request) -> Result<()> {
+    let flushed = linux.netfilter(namespace, |socket| {
+        if matches!(count(socket)?, Ok(Some(0))) {
+            return Ok(Ok(()));
+        }
+        flush_those(socket, port.get(), |connection| port.is_meant(connection))
+    })?;
+    explained(flushed, request)
+}
+
+/// How many connections the namespace tracks.
+fn count(socket: &mut Socket) -> io::Result<Result<Option<u32>, Refusal>> {
+    let question = Message {
+        kind: GET_STATISTICS,
+        flags: 0,
+        body: header(libc::AF_UNSPEC),
+    };
+    let entries = |answer: Answer| {
+        let value = Attributes::after(&answer.body, HEADER).get(ENTRIES)?;
+        value.try_into().ok().map(u32::from_be_bytes)
+    };
+    Ok(socket.ask(question)?.map(|answer| answer.and_then(entries)))
+}
+
+fn explained(flushed: Result<(), Refusal>, request: &Request) -> Result<()> {
+    match flushed {
         Ok(()) => Ok(()),
         // The subsystem is neither built in nor to be loaded.
         Err(refusal) if refusal.errno == Errno::EINVAL => Err(KernelError::Unsupported(
@@ -42,12 +155,16 @@ pub(super) fn flush(linux: &Linux, namespace: &Namespace, address: IpAddr, reque
     }
 }
 
-fn flush_by(socket: &mut Socket, address: IpAddr) -> io::Result<Result<(), Refusal>> {
-    let all = match socket.dump(get(address))? {
+fn flush_those(
+    socket: &mut Socket,
+    listing: Message,
+    is_meant: impl Fn(&Answer) -> bool,
+) -> io::Result<Result<(), Refusal>> {
+    let all = match socket.dump(listing)? {
         Ok(all) => all,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let deletions: Vec<_> = all.iter().filter(|c| has_part_in(c, address)).map(delete).collect();
+    let deletions: Vec<_> = all.iter().filter(|c| is_meant(c)).map(delete).collect();
     let answers = socket.exchange(&deletions, &mut |_, _, _| {})?;
     // A connection may have ended by itself meanwhile.
     Ok(answers

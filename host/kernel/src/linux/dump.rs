@@ -1,5 +1,7 @@
 //! Everything of a namespace, in an order that does not depend on when it was made.
 
+use std::collections::BTreeSet;
+
 use jackfield_model::IpNetwork;
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
@@ -9,7 +11,7 @@ use super::{
     socket::{Answer, Message},
     sysctl,
 };
-use crate::{Dump, Namespace, Result};
+use crate::{Dump, Ifindex, Namespace, Result};
 
 const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6];
 
@@ -51,6 +53,20 @@ pub(super) fn dump(linux: &Linux, namespace: &Namespace) -> Result<Dump> {
     }
     sort(&mut dump);
     Ok(dump)
+}
+
+/// See [`crate::Kernel::default_route_links`].
+pub(super) fn default_route_links(linux: &Linux, namespace: &Namespace) -> Result<BTreeSet<Ifindex>> {
+    let mut dump = Dump::default();
+    for family in FAMILIES {
+        let answers = ask(linux, namespace, "routes", encode::routes(family))?;
+        let routes = answers
+            .iter()
+            .filter(|a| is_of(a, family))
+            .flat_map(|a| decode::routes(&a.body));
+        dump.routes.extend(routes);
+    }
+    Ok(dump.default_route_links())
 }
 
 fn ask(linux: &Linux, namespace: &Namespace, what: &str, message: Message) -> Result<Vec<Answer>> {

@@ -19,6 +19,7 @@ mod dump;
 mod encode;
 mod firewall;
 pub mod netns;
+mod ports;
 mod read;
 mod send;
 mod socket;
@@ -30,7 +31,7 @@ mod tap;
 mod tests;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt, io,
     net::IpAddr,
     os::fd::OwnedFd,
@@ -38,9 +39,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jackfield_model::PortMapping;
+
 use crate::{
-    Dump, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource, Request,
-    Result, RouteLookup,
+    Dump, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource, PortUse,
+    Request, Result, RouteLookup,
     plan::{Ifindex, SysctlKey},
 };
 use socket::Socket;
@@ -187,6 +190,14 @@ impl Kernel for Linux {
 
     fn supports(&self, kind: &str) -> Result<bool> {
         support::supports(self, kind)
+    }
+
+    fn port_use(&self, namespace: &Namespace, mapping: &PortMapping) -> Result<PortUse> {
+        ports::port_use(namespace, mapping)
+    }
+
+    fn default_route_links(&self, namespace: &Namespace) -> Result<BTreeSet<Ifindex>> {
+        dump::default_route_links(self, namespace)
     }
 
     fn forget(&self, namespace: &Namespace) {

@@ -207,8 +207,14 @@ impl Core {
     }
 }
 
-/// A link without IPv6 makes no link-local addresses; it cannot be told not to.
+/// A link without IPv6 makes no link-local addresses; it cannot be told not to. And where connections cannot be listed, none is forgotten.
 fn is_so_anyway(request: &Request, error: &KernelError) -> bool {
+    if matches!(
+        (request, error),
+        (Request::FlushPort { .. }, KernelError::Unsupported(_))
+    ) {
+        return true;
+    }
     matches!(
         request,
         Request::SetLink {

@@ -12,7 +12,7 @@ use super::{
     tally::Shared,
 };
 use crate::{
-    FirewallChange, Ifindex, Kernel, KernelError, Namespace, Request, Result,
+    FirewallChange, Ifindex, Kernel, KernelError, Leading, Namespace, Request, Result,
     compile::LOOPBACK,
     journal::{Entry, Journal, Phase, Record, SandboxRef},
     plan::{FirewallRule, LinkSetting},
@@ -128,7 +128,8 @@ impl Core {
         let in_sandbox = sandbox.is_none_or(|namespace| self.send_all(operation, namespace, &down.sandbox));
         let in_realm = self.send_all(operation, &self.namespace, &down.realm);
         let in_table = self.empty_table(shared, operation, &down.firewall);
-        let complete = in_sandbox && in_realm && in_table;
+        let forgotten = self.forget_connections(operation, &down.firewall);
+        let complete = in_sandbox && in_realm && in_table && forgotten;
         if complete {
             shared.gone(operation, &entry.plan, sandbox_id);
         }
@@ -152,7 +153,7 @@ impl Core {
         for error in answers
             .into_iter()
             .filter_map(Result::err)
-            .filter(|e| !e.errno().is_some_and(is_missing))
+            .filter(|e| !e.errno().is_some_and(is_missing) && !matches!(e, KernelError::Unsupported(_)))
         {
             tracing::warn!(operation = operation.short(), %error, "not taken back yet; trying again later");
             done = false;
@@ -173,6 +174,20 @@ impl Core {
             );
         }
         self.remove_elements(operation, rules)
+    }
+
+    /// The connections by ports that are published no more.
+    fn forget_connections(&self, operation: &OperationId, rules: &[FirewallRule]) -> bool {
+        let flush = |rule: &FirewallRule| match rule {
+            FirewallRule::Publish { mapping, target } => Some(Request::FlushPort {
+                mapping: mapping.clone(),
+                target: *target,
+                leading: Leading::There,
+            }),
+            _ => None,
+        };
+        let flushes: Vec<Request> = rules.iter().filter_map(flush).collect();
+        self.send_all(operation, &self.namespace, &flushes)
     }
 
     /// One transaction; where an element is missing it refuses all of them, so then each goes alone.

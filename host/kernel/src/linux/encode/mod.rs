@@ -64,7 +64,8 @@ pub(super) fn message(request: &Request) -> Option<Result<Message>> {
         | Request::WriteSysctl { .. }
         | Request::SetBandwidth { .. }
         | Request::Firewall(_)
-        | Request::FlushConntrack { .. } => return None,
+        | Request::FlushConntrack { .. }
+        | Request::FlushPort { .. } => return None,
     };
     Some(Ok(message))
 }

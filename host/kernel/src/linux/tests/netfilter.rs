@@ -5,10 +5,11 @@ use std::{
     net::{TcpListener, TcpStream},
 };
 
+use jackfield_model::{PortMapping, Transport};
 use nix::errno::Errno;
 
 use super::{Bench, bridge, index, ip, name, net, up};
-use crate::{FirewallChange, Ifindex, Request, netns, plan::FirewallRule};
+use crate::{FirewallChange, Ifindex, Leading, Request, netns, plan::FirewallRule};
 
 fn masquerade() -> FirewallRule {
     FirewallRule::Masquerade {
@@ -66,6 +67,61 @@ fn the_connections_of_an_address_are_forgotten_and_no_others() {
     assert_eq!(tracked(&bench), 1, "what is gone already is no error");
     flush("10.1.0.2");
     assert_eq!(tracked(&bench), 0);
+}
+
+#[test]
+fn the_connections_to_a_published_port_are_told_by_where_they_lead() {
+    let Some(bench) = Bench::new() else { return };
+    let lo = Ifindex::new(1).unwrap();
+    let set_up = Request::SetLink {
+        index: lo,
+        setting: crate::plan::LinkSetting::Up(true),
+    };
+    let address = Request::AddAddress {
+        index: lo,
+        address: net("10.1.0.1/32"),
+    };
+    let table = Request::Firewall(vec![FirewallChange::EnsureTable, FirewallChange::Add(masquerade())]);
+    bench.realm(&[set_up, address, table]);
+    let flush = |host: &str, port: u16, count: u16, target: &str, leading| {
+        let mapping = PortMapping {
+            transport: Transport::Tcp,
+            container_port: 80,
+            host_address: ip(host),
+            host_port: port,
+            count,
+        };
+        let target = ip(target);
+        bench.realm(&[Request::FlushPort {
+            mapping,
+            target,
+            leading,
+        }]);
+        tracked(&bench)
+    };
+    assert_eq!(
+        flush("0.0.0.0", 80, 1, "10.1.0.9", Leading::There),
+        0,
+        "where nothing is tracked"
+    );
+    let (client, _server) = netns::within(&bench.realm, || connect("10.1.0.1")).unwrap();
+    let port = client.peer_addr().unwrap().port();
+    for (host, first, count, target, leading) in [
+        ("0.0.0.0", port + 1, 1, "10.1.0.1", Leading::There),
+        ("10.1.0.2", port, 1, "10.1.0.1", Leading::There),
+        ("0.0.0.0", port, 1, "10.1.0.9", Leading::There),
+        ("0.0.0.0", port, 1, "10.1.0.1", Leading::Elsewhere),
+    ] {
+        assert_eq!(
+            flush(host, first, count, target, leading),
+            1,
+            "{host}:{first} {target} {leading:?}"
+        );
+    }
+    assert_eq!(flush("0.0.0.0", port - 1, 3, "10.1.0.1", Leading::There), 0);
+    let (client, _server) = netns::within(&bench.realm, || connect("10.1.0.1")).unwrap();
+    let port = client.peer_addr().unwrap().port();
+    assert_eq!(flush("10.1.0.1", port, 1, "10.1.0.9", Leading::Elsewhere), 0);
 }
 
 /// How many connections the kernel tracks in the realm.
