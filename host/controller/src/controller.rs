@@ -20,6 +20,7 @@ mod drive;
 mod endpoints;
 mod events;
 mod gateway;
+mod localnet;
 mod networks;
 mod open;
 mod outbox;
@@ -33,6 +34,8 @@ mod sandboxes;
 #[cfg(test)]
 mod tests;
 mod unwind;
+mod uplinks;
+mod way;
 
 use std::{
     collections::BTreeMap,
@@ -214,6 +217,16 @@ impl Controller {
             .places()
             .iter()
             .any(|place| place.look(RealmState::has_waiting))
+    }
+
+    /// Whether forwarding of the machine's own links is seen to at all.
+    pub fn has_uplinks(&self) -> bool {
+        self.inner.config.forwarding != Forwarding::Off
+    }
+
+    /// Makes the links forward that have to, as default routes are now.
+    pub fn settle_uplinks(&self) {
+        self.inner.settle_all_uplinks();
     }
 
     /// Applies the plans of networks that wait for something, where that has come.

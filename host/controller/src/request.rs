@@ -1,6 +1,6 @@
 //! The entire public surface of the controller: what may be asked, and what is answered.
 
-use std::{net::IpAddr, os::fd::OwnedFd, path::PathBuf, sync::Arc};
+use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::PathBuf, str::FromStr, sync::Arc};
 
 use jackfield_kernel::{NamespaceId, NamespaceSource};
 use jackfield_model::{
@@ -310,6 +310,50 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Pools that networks get which ask for none: each is cut into subnets of that prefix length.
     pub default_pools: Vec<(IpNetwork, u8)>,
+    /// Which of the machine's own links may be made to forward.
+    pub forwarding: Forwarding,
+}
+
+/// Which of the machine's own links may be made to forward, for as long as there are networks that need it. What comes in by a link that
+/// does not forward reaches the host itself and no sandbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// None: that is left to whoever runs the machine.
+    #[default]
+    Off,
+    /// Those by which it has default routes, whichever they are at the time.
+    Uplinks,
+    /// Those of these names.
+    Links(Vec<LinkName>),
+}
+
+impl FromStr for Forwarding {
+    type Err = jackfield_model::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            "uplinks" => Ok(Self::Uplinks),
+            names => names
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map(Self::Links),
+        }
+    }
+}
+
+impl fmt::Display for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Uplinks => f.write_str("uplinks"),
+            Self::Links(names) => {
+                let names: Vec<&str> = names.iter().map(LinkName::as_str).collect();
+                f.write_str(&names.join(","))
+            }
+        }
+    }
 }
 
 /// Takes every event, in order; must not block.

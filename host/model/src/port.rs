@@ -113,6 +113,11 @@ impl Publish {
         self.host_port
     }
 
+    /// Whether the host may choose the port.
+    pub fn is_any(&self) -> bool {
+        !matches!(self.host_port, HostPort::Given(_))
+    }
+
     /// What it becomes on one address of the host; its port there is zero until one is chosen.
     pub fn on(&self, host_address: IpAddr) -> PortMapping {
         let host_port = match self.host_port {

@@ -205,7 +205,7 @@ impl Arrival<'_> {
         }
         reservation.publish();
         self.place.hold_ports(&operation, outcome.ports);
-        self.place.hold_all(prepared.ports);
+        self.inner.hold_all(self.place, prepared.ports);
         self.place.change(|s| s.record_stay(record));
         self.opened.arrived(self.place, &self.sandbox);
         Ok(Ok(()))
@@ -258,20 +258,21 @@ impl Arrival<'_> {
         outcome: &Outcome,
         merged: &mut Merged,
     ) -> Result<Vec<Ports>> {
+        // The join's own links are not in the kernel yet.
+        let planned = |link: &OwnLink| OwnLink {
+            planned: true,
+            ..link.clone()
+        };
         let publisher = Publisher {
             inner: self.inner,
             place: self.place,
             driver: &*self.driver,
             network: &self.network,
             record,
+            links: outcome.links.iter().map(planned).collect(),
+            join: Some(&outcome.plan),
         };
-        // The join's own links are not in the kernel yet.
-        let planned = |link: &OwnLink| OwnLink {
-            planned: true,
-            ..link.clone()
-        };
-        let links: Vec<OwnLink> = outcome.links.iter().map(planned).collect();
-        publisher.prepare(&self.asked.publish, instance, &links, merged)
+        publisher.prepare(&self.asked.publish, instance, merged)
     }
 
     fn call_join(

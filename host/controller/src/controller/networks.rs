@@ -90,6 +90,7 @@ impl Inner {
             s.finish_network(&id, standing);
             self.say_network(s.networks.get(&id), "create");
         });
+        self.settle_uplinks(place);
         self.events.flush();
         place.network_info(id.as_str()).map(Done::Done)
     }
@@ -184,6 +185,7 @@ impl Inner {
             self.say_network(s.networks.get(&id), "delete");
             s.remove_network(&id);
         });
+        self.settle_uplinks(place);
         self.events.flush();
         Ok(Done::Done(()))
     }
@@ -248,6 +250,7 @@ impl Inner {
             for id in place.change(|s| s.begin_retry_waiting()) {
                 self.reapply(&place, &id);
             }
+            self.settle_uplinks(&place);
         }
         self.events.flush();
     }

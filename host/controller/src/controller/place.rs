@@ -10,7 +10,7 @@ use jackfield_driver::{PortBook, PortReservation};
 use jackfield_kernel::{Namespace, NamespaceId, Realm};
 use jackfield_model::{EndpointId, NetworkId, OperationId, Result, SandboxId};
 
-use super::unwind::Unwind;
+use super::{localnet::Localnet, unwind::Unwind, uplinks::Uplinks};
 use crate::{
     request::{EndpointInfo, NetworkInfo, SandboxInfo},
     state::{Denied, Endpoint, Ground, Kind, Network, RealmState, Sandbox},
@@ -30,6 +30,10 @@ pub struct Place {
     pub realm: Arc<Realm>,
     /// Its host ports.
     pub ports: Arc<PortBook>,
+    /// The machine's own links that forward because of us.
+    pub uplinks: Mutex<Uplinks>,
+    /// Links on which 127.0.0.1 leads somewhere.
+    pub localnet: Mutex<Localnet>,
     state: Mutex<RealmState>,
     changed: Condvar,
     /// State and store change in the same order where addresses are reserved and released.
@@ -52,6 +56,8 @@ impl Place {
             key,
             realm,
             ports: Arc::default(),
+            localnet: Mutex::default(),
+            uplinks: Mutex::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
             reserving: Mutex::default(),

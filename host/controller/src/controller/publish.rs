@@ -10,10 +10,10 @@
 //!             new is refused; killed in between, the endpoint has neither.
 //! ```
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LoadedDriver, OwnLink, Phase, PortOwner, PortReservation};
-use jackfield_kernel::{Make, Plan, Rider, journal::Note, plan::FirewallRule};
+use jackfield_kernel::{Make, Plan, PortUse, Rider, journal::Note, plan::FirewallRule};
 use jackfield_model::{Error, ErrorCode, Family, IpNetwork, OperationId, PortMapping, Publish, Result};
 
 use super::{
@@ -21,12 +21,16 @@ use super::{
     drive::{About, guarded},
     outbox::{Call, Letter, Merged},
     place::Place,
+    way::Way,
 };
 use crate::{
     request::{Done, EndpointInfo},
     state::{Begin, EndpointRecord, Network, Placement, PortChange, Publication},
     store::{Layer, notes},
 };
+
+/// Host ports that are tried when any will do and programs have them open.
+const MOST_PASSED_OVER: usize = 64;
 
 /// Ports that are ready to be published.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ pub(super) struct Publisher<'a> {
     pub driver: &'a dyn LoadedDriver,
     pub network: &'a Network,
     pub record: &'a EndpointRecord,
+    /// Links of the endpoint's join.
+    pub links: Vec<OwnLink>,
+    /// That join, where it is under way.
+    pub join: Option<&'a Plan>,
 }
 
 impl Prepared {
@@ -61,22 +69,31 @@ pub(super) fn publications(prepared: &[Prepared]) -> Vec<Publication> {
 }
 
 impl Publisher<'_> {
-    /// Gets these ports ready: reserved, and with the steps that publish them. `links` are those of the endpoint's join.
-    pub fn prepare(
-        &self,
-        asked: &[Publish],
-        instance: &mut dyn Driver,
-        links: &[OwnLink],
-        merged: &mut Merged,
-    ) -> Result<Vec<Prepared>> {
+    /// Gets these ports ready: reserved, and with the steps that publish them.
+    pub fn prepare(&self, asked: &[Publish], instance: &mut dyn Driver, merged: &mut Merged) -> Result<Vec<Prepared>> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
         self.refuse_internal()?;
         if self.driver.features().external_connectivity {
-            return Ok(vec![self.by_driver(asked, instance, links, merged)?]);
+            return Ok(vec![self.by_driver(asked, instance, merged)?]);
         }
-        asked.iter().map(|one| self.by_host(one)).collect()
+        let mut prepared: Vec<Prepared> = asked.iter().map(|one| self.by_host(one)).collect::<Result<_>>()?;
+        let way = self.way().open()?;
+        if let Some(first) = prepared.first_mut() {
+            first.plan.makes.splice(0..0, way);
+        }
+        Ok(prepared)
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way {
+            realm: &self.place.realm,
+            network: self.network,
+            links: &self.links,
+            join: self.join,
+            address: self.address(Family::Ipv4).map(|address| address.ip()),
+        }
     }
 
     fn refuse_internal(&self) -> Result<()> {
@@ -103,21 +120,25 @@ impl Publisher<'_> {
             makes: held.iter().filter_map(step).collect(),
             removals: Vec::new(),
         };
-        Ok(prepared(vec![asked.clone()], false, plan, held))
+        let mut prepared = prepared(vec![asked.clone()], false, plan, held);
+        if prepared.publication.mappings.iter().any(serves_localhost) {
+            prepared.publication.localnet = self.way().link_to_localhost()?;
+        }
+        Ok(prepared)
     }
 
-    fn by_driver(
-        &self,
-        asked: &[Publish],
-        instance: &mut dyn Driver,
-        links: &[OwnLink],
-        merged: &mut Merged,
-    ) -> Result<Prepared> {
+    fn by_driver(&self, asked: &[Publish], instance: &mut dyn Driver, merged: &mut Merged) -> Result<Prepared> {
         let reserved: Vec<Vec<PortReservation>> = asked.iter().map(|one| self.reserve(one)).collect::<Result<_>>()?;
         let mut held: Vec<PortReservation> = reserved.into_iter().flatten().collect();
         let mappings: Vec<PortMapping> = held.iter().map(|h| h.mapping.clone()).collect();
         let spec = &self.record.spec;
-        let own = self.network.record.standing.iter().flat_map(|s| &s.links).chain(links);
+        let own = self
+            .network
+            .record
+            .standing
+            .iter()
+            .flat_map(|s| &s.links)
+            .chain(&self.links);
         let about = About {
             network: Some(self.network.record.spec.clone()),
             endpoint: Some(spec.clone()),
@@ -139,16 +160,37 @@ impl Publisher<'_> {
 
     /// The host's ports for one request: on the address asked for, or on all of them in each family that the endpoint has, by one number.
     fn reserve(&self, asked: &Publish) -> Result<Vec<PortReservation>> {
-        let mappings = self.mappings(asked)?;
-        let reserved = self
-            .place
-            .ports
-            .reserve_same(&self.owner(), &mappings, asked.host_port());
-        reserved.map_err(|e| e.step("publish"))
+        let (owner, mappings) = (self.owner(), self.mappings(asked)?);
+        let mut passed_over = Vec::new();
+        for _ in 0..MOST_PASSED_OVER {
+            let reserved = self.place.ports.reserve_same(&owner, &mappings, asked.host_port());
+            let reserved = reserved.map_err(|e| e.step("publish"))?;
+            match self.refusal_by_kernel(&reserved)? {
+                None => return Ok(reserved),
+                Some(error) if error.code == ErrorCode::AlreadyExists && asked.is_any() => passed_over.push(reserved),
+                Some(refusal) => return Err(refusal.step("publish")),
+            }
+        }
+        let message =
+            format!("each of {MOST_PASSED_OVER} host ports that were tried is open in some program: name one");
+        Err(Error::new(ErrorCode::Exhausted, message).step("publish"))
+    }
+
+    /// Why these ports cannot be published although no endpoint has them.
+    fn refusal_by_kernel(&self, reserved: &[PortReservation]) -> Result<Option<Error>> {
+        for PortReservation { mapping, .. } in reserved {
+            let found = self.inner.kernel.port_use(self.place.realm.namespace(), mapping)?;
+            match found {
+                PortUse::Free => {}
+                PortUse::Open { port, process } => return Ok(Some(is_open(port, process, mapping))),
+                PortUse::NotHere => return Ok(Some(not_an_address(mapping))),
+            }
+        }
+        Ok(None)
     }
 
     fn mappings(&self, asked: &Publish) -> Result<Vec<PortMapping>> {
-        let any = [std::net::IpAddr::from([0; 4]), std::net::IpAddr::from([0; 16])];
+        let any = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let on = match asked.host_address() {
             Some(address) => vec![address],
             None => any
@@ -164,7 +206,7 @@ impl Publisher<'_> {
             ))
         };
         match asked.host_address() {
-            Some(std::net::IpAddr::V6(address)) if address.is_loopback() => Err(Error::invalid(
+            Some(IpAddr::V6(address)) if address.is_loopback() => Err(Error::invalid(
                 "a port cannot be published on ::1: the kernel lets nothing leave it, publish on 127.0.0.1 or another address",
             )),
             Some(address) if self.address(Family::of(address)).is_none() => Err(missing(&format!(
@@ -192,22 +234,22 @@ fn prepared(asked: Vec<Publish>, by_driver: bool, plan: Plan, held: Vec<PortRese
             asked,
             mappings: held.iter().map(|h| h.mapping.clone()).collect(),
             by_driver,
+            localnet: None,
         },
         plan,
         held,
     }
 }
 
-impl Place {
-    /// The ports stand: their reservations last as long as they do.
-    pub(super) fn hold_all(&self, prepared: Vec<Prepared>) {
+impl Inner {
+    /// The ports stand: what was taken for them lasts as long as they do.
+    pub(super) fn hold_all(&self, place: &Place, prepared: Vec<Prepared>) {
         for one in prepared {
-            self.hold_ports(&one.publication.operation, one.held);
+            self.open_localnet(place, &one.publication);
+            place.hold_ports(&one.publication.operation, one.held);
         }
     }
-}
 
-impl Inner {
     /// Gives an endpoint these published ports and no others: all of them, or it keeps those that it has.
     pub(super) fn set_ports(
         self: &Arc<Self>,
@@ -273,9 +315,11 @@ impl Inner {
                 driver: &*driver,
                 network: &network,
                 record: &record,
+                links: links.clone(),
+                join: None,
             };
             let mut merged = Merged::default();
-            let prepared = publisher.prepare(asked, &mut *driver.instance()?, &links, &mut merged)?;
+            let prepared = publisher.prepare(asked, &mut *driver.instance()?, &mut merged)?;
             Ok((prepared, merged.into_outcome()))
         };
         let (prepared, _, keys) = self.reserving(&driver.identity().name, Layer::BootLong, attempt)?;
@@ -292,7 +336,7 @@ impl Inner {
             return Err(error);
         }
         keys.publish();
-        place.hold_all(prepared);
+        self.hold_all(place, prepared);
         place.change(|s| s.record_ports(record));
         Ok(())
     }
@@ -317,8 +361,10 @@ impl Inner {
 
     /// Takes these back. No record has them any more, so that a host which is killed in between does the same when it starts.
     pub(super) fn release_ports(&self, place: &Place, out: &[Publication]) -> Result<()> {
-        out.iter()
-            .try_for_each(|publication| self.release(place, Some(&publication.operation), Vec::new()))
+        out.iter().try_for_each(|publication| {
+            self.close_localnet(place, publication);
+            self.release(place, Some(&publication.operation), Vec::new())
+        })
     }
 
     fn tell_revoked(self: &Arc<Self>, place: &Place, record: &EndpointRecord) {
@@ -329,6 +375,33 @@ impl Inner {
         let letter = Letter::new(place.id(), driver, Call::Revoke, network, Some(&record.spec.id));
         self.tell_or_post(place, vec![letter]);
     }
+}
+
+fn is_open(port: u16, process: Option<(u32, String)>, mapping: &PortMapping) -> Error {
+    let process = match process {
+        Some((pid, name)) => format!("process {pid} ({})", name.escape_default()),
+        None => "a process that cannot be seen from here".to_owned(),
+    };
+    let transport = mapping.transport;
+    let message = format!(
+        "host port {port}/{transport} is open in {process}: stop it, choose another port, or none to have one chosen"
+    );
+    Error::new(ErrorCode::AlreadyExists, message)
+}
+
+fn not_an_address(mapping: &PortMapping) -> Error {
+    let address = mapping.host_address;
+    let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+    Error::invalid(format!(
+        "{address} is no address of this host: publish on one that is, or on all of them by naming none (where one is to come later, \
+         net.{family}.ip_nonlocal_bind=1 lets it be published now)"
+    ))
+}
+
+/// Whether the host itself is to reach it by 127.0.0.1.
+fn serves_localhost(mapping: &PortMapping) -> bool {
+    let address = mapping.host_address;
+    address.is_ipv4() && (address.is_unspecified() || address.is_loopback())
 }
 
 /// The record of an endpoint with these ports.

@@ -43,6 +43,8 @@ impl Inner {
         self.collect_gone(place);
         self.let_lost_leave(place, &found);
         let sandboxes: Vec<SandboxId> = place.look(|s| s.sandboxes.keys().cloned().collect());
+        self.settle_uplinks(place);
+        self.settle_localnet(place);
         sandboxes
             .iter()
             .try_for_each(|sandbox| self.settle_default_routes(place, sandbox))
@@ -161,7 +163,13 @@ impl Inner {
             .filter(|(operation, _)| !known.contains(*operation))
             .collect();
         unknown.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.sequence));
-        for (operation, _) in unknown {
+        for (operation, entry) in unknown {
+            // Whether they are still wanted is seen in a moment; until then traffic goes on.
+            if found.stands(operation)
+                && (place.adopt_uplink(operation, &entry.plan) || place.adopt_localnet(operation, &entry.plan))
+            {
+                continue;
+            }
             if let Err(error) = self.release(place, Some(operation), Vec::new()) {
                 tracing::error!(%operation, %error, "a forgotten operation cannot be taken back");
             }

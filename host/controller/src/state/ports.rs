@@ -97,6 +97,7 @@ mod tests {
             asked: asked.iter().map(|a| a.parse().unwrap()).collect(),
             mappings: Vec::new(),
             by_driver,
+            localnet: None,
         }
     }
 

@@ -154,6 +154,9 @@ pub struct Publication {
     /// The driver programmed them.
     #[serde(default)]
     pub by_driver: bool,
+    /// The link on which 127.0.0.1 has to lead somewhere for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub localnet: Option<Ifindex>,
 }
 
 /// The interface of an endpoint.

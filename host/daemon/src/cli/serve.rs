@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use jackfield_controller::request::Forwarding;
 use jackfield_model::{IpNetwork, parse_subnet};
 
 use super::{Failure, Outcome};
@@ -26,6 +27,11 @@ pub(super) struct Arguments {
     /// 192.168.0.0/16:24 and a /48 of unique local IPv6 addresses, drawn once for this host]
     #[arg(long = "default-pool", value_name = "CIDR:LENGTH", value_parser = pool)]
     default_pools: Vec<(IpNetwork, u8)>,
+    /// Links of this machine on which forwarding is switched on while networks need it: off, uplinks for those with a default route, or
+    /// names with commas between them. Without it others reach published ports, and sandboxes reach others, only where the
+    /// machine forwards already
+    #[arg(long, value_name = "LINKS", default_value = "off")]
+    forwarding: Forwarding,
 }
 
 impl Arguments {
@@ -46,6 +52,7 @@ impl Arguments {
             } else {
                 self.default_pools
             },
+            forwarding: self.forwarding,
         };
         serve::run(options)?;
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Links that come: a network whose parent was missing is tried again.
+//! Links that come: a network whose parent was missing is tried again. And links that have to forward, where the operator lets them.
 //!
 //! ```text
 //!   nobody waits --a network does--> listen, retry once --a link comes, or messages were lost--> wait until it is quiet --> retry --+
@@ -37,6 +37,7 @@ pub(super) async fn watch(controller: Controller) {
     loop {
         if !controller.has_waiting() {
             sleep(IDLE).await;
+            settle_uplinks(controller.clone()).await;
         } else if let Err(error) = listen(&controller).await {
             tracing::warn!("cannot listen for links, networks that wait for one are not retried: {error}");
             sleep(PAUSE).await;
@@ -58,6 +59,7 @@ async fn listen(controller: &Controller) -> std::io::Result<()> {
         let quiet = async { while let Ok(Ok(_)) = timeout(QUIET, messages.recv()).await {} };
         let _ = timeout(LONGEST, quiet).await;
         retry(controller.clone()).await;
+        settle_uplinks(controller.clone()).await;
     }
     reader.abort();
     Ok(())
@@ -68,6 +70,17 @@ fn matters(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => link.header.index < OWN,
         NetlinkPayload::Overrun(_) => true,
         _ => false,
+    }
+}
+
+/// Looks which links have to forward. Default routes come and go with leases and advertisements, and asking for them costs less than being
+/// told of every route of every join.
+async fn settle_uplinks(controller: Controller) {
+    if !controller.has_uplinks() {
+        return;
+    }
+    if let Err(error) = tokio::task::spawn_blocking(move || controller.settle_uplinks()).await {
+        tracing::error!("looking which links have to forward failed: {error}");
     }
 }
 

@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+use jackfield_controller::request::Forwarding;
 use jackfield_model::{Error, IpNetwork, Result};
 use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
@@ -47,6 +48,7 @@ pub(crate) struct Options {
     pub state_dir: PathBuf,
     pub grants: PathBuf,
     pub default_pools: Vec<(IpNetwork, u8)>,
+    pub forwarding: Forwarding,
 }
 
 /// Serves until SIGTERM or SIGINT.

@@ -37,6 +37,7 @@ pub(super) fn open(options: &Options) -> Result<Host> {
         run_dir: options.run_dir.clone(),
         state_dir: options.state_dir.clone(),
         default_pools: options.default_pools.clone(),
+        forwarding: options.forwarding.clone(),
     };
     assemble(
         Parts {

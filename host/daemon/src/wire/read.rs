@@ -168,6 +168,29 @@ impl<'de> Deserializer<'de> for Reader {
         visitor.visit_newtype_struct(self)
     }
 
+    /// A word out of a list.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Value::String(word) if words.contains(&word.as_str()) => {
+                visitor.visit_enum(de::value::StringDeserializer::new(word))
+            }
+            Value::String(word) => {
+                let shown: String = word.chars().take(60).collect();
+                Err(de::Error::custom(format!(
+                    "\"{}\" is none of {}",
+                    shown.escape_default(),
+                    words.join(", ")
+                )))
+            }
+            other => Err(de::Error::custom(format!("expected a string, got {}", kind(&other)))),
+        }
+    }
+
     /// Serde would take an array too, for the fields in the order of the source.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -186,7 +209,7 @@ impl<'de> Deserializer<'de> for Reader {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map enum identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 
@@ -294,6 +317,16 @@ mod tests {
                 refusal::<Connect>,
                 r#"{"sandbox":"s","interface":"sixteen-bytes-xx"}"#,
                 "interface: \"sixteen-bytes-xx\" cannot name a link: it has 16 bytes, expected 1 to 15",
+            ),
+            (
+                refusal::<Connect>,
+                r#"{"sandbox":"s","publish":[{"container_port":80,"transport":"icmp"}]}"#,
+                "publish[0].transport: \"icmp\" is none of tcp, udp, sctp",
+            ),
+            (
+                refusal::<Connect>,
+                r#"{"sandbox":"s","publish":[{"container_port":80,"host_port":70000}]}"#,
+                "publish[0].host_port: expected u16, got integer `70000`",
             ),
             (
                 refusal::<CreateSandbox>,

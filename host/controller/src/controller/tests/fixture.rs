@@ -189,6 +189,7 @@ pub struct Fixture {
     pub script: Arc<Script>,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub dir: tempfile::TempDir,
+    pub forwarding: Forwarding,
     controller: Option<Controller>,
 }
 
@@ -205,6 +206,7 @@ impl Fixture {
             script: Arc::default(),
             events: Arc::default(),
             dir: tempfile::tempdir().unwrap(),
+            forwarding: Forwarding::Off,
             controller: None,
         };
         fixture.controller = Some(fixture.open().unwrap());
@@ -216,6 +218,7 @@ impl Fixture {
             run_dir: self.dir.path().join("run"),
             state_dir: self.dir.path().join("state"),
             default_pools: vec![("10.20.0.0/16".parse().unwrap(), 24)],
+            forwarding: self.forwarding.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use jackfield_controller::request::Config;
+use jackfield_controller::request::{Config, Forwarding};
 use jackfield_kernel::{Dump, Kernel, NamespaceSource, Simulated};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +40,7 @@ impl TestHost {
             run_dir: folder.path().join("run"),
             state_dir: folder.path().join("state"),
             default_pools: vec![("10.64.0.0/12".parse().unwrap(), 24)],
+            forwarding: Forwarding::Off,
         };
         std::fs::create_dir_all(&config.run_dir).unwrap();
         std::fs::create_dir_all(&config.state_dir).unwrap();
