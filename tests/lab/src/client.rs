@@ -70,6 +70,11 @@ impl Client {
         self.request("POST", path, "application/json", body.to_string().as_bytes())
     }
 
+    /// PUT of a JSON body.
+    pub fn put(&mut self, path: &str, body: &Value) -> Result<Answer> {
+        self.request("PUT", path, "application/json", body.to_string().as_bytes())
+    }
+
     /// DELETE.
     pub fn delete(&mut self, path: &str) -> Result<Answer> {
         self.request("DELETE", path, "application/json", b"")

@@ -7,13 +7,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use jackfield_kernel::{
     Dump, Ifindex, Kernel, LinkAt, Linux, Namespace, Place, Request,
-    plan::{LinkKind, LinkSetting, NewLink, VethPeer},
+    plan::{LinkKind, LinkSetting, NewLink, Route, VethPeer},
 };
-use jackfield_model::MacAddr;
+use jackfield_model::{IpNetwork, MacAddr};
 use tempfile::TempDir;
 
 use crate::{
@@ -139,6 +140,61 @@ impl Lab {
         // A link that was just set up carries nothing until the kernel has done its deferred work on it.
         self.send(&self.realm, &[Request::Settle { index: near }])?;
         Ok(other)
+    }
+
+    /// Addresses for the two ends of the cable of [`Lab::uplink`], and the realm's default routes to the far end. The far end knows
+    /// nothing of what is behind the realm.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn address_uplink(&self, outside: &Namespace, networks: &[(IpNetwork, IpNetwork)]) -> Result<()> {
+        let step = "address the cable";
+        let [near, far] = [CABLE, CABLE + 1].map(Ifindex::new);
+        let (Some(near), Some(far)) = (near, far) else {
+            return Err(LabError::new(step, "no index"));
+        };
+        for (here, there) in networks {
+            let add = |index, address: &IpNetwork| Request::AddAddress {
+                index,
+                address: *address,
+            };
+            let everything = if here.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+            let route = Route::via(everything.parse().during(step)?, there.ip(), near);
+            self.send(outside, &[add(far, there)])?;
+            self.send(&self.realm, &[add(near, here), Request::AddRoute(route)])?;
+        }
+        Ok(())
+    }
+
+    /// Has the far end of the cable of [`Lab::uplink`] say once that it is a router for half an hour (RFC 4861, 4.2), and waits until the
+    /// realm has its default route.
+    ///
+    /// # Errors
+    /// When the advertisement is not heard within a few seconds.
+    pub fn advertise_router(&self, outside: &Namespace) -> Result<()> {
+        let step = "advertise a router";
+        let far = Ifindex::new(CABLE + 1).ok_or_else(|| LabError::new(step, "no index"))?;
+        let address = "fe80::2/64".parse().during(step)?;
+        let add = Request::AddAddress { index: far, address };
+        let answers = self.kernel.send(outside, &[add]).during(step)?;
+        match answers.into_iter().collect::<jackfield_kernel::Result<()>>() {
+            Err(refused) if refused.errno() != Some(nix::errno::Errno::EEXIST) => {
+                return Err(LabError::new(step, refused));
+            }
+            _ => {}
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let near = Ifindex::new(CABLE);
+        while Instant::now() < deadline {
+            // The address becomes a local one in deferred work: until then there is no source to send from.
+            let sent = self.within(outside, || crate::probe::send_router_advertisement(far.get()))?;
+            let learnt = self.kernel.default_route_links(&self.realm).during(step)?;
+            if sent.is_ok() && near.is_some_and(|near| learnt.contains(&near)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(LabError::new(step, "the realm has no default route"))
     }
 
     /// Requests to the kernel, all of which have to succeed.

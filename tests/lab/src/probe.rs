@@ -9,8 +9,8 @@ use std::{
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, recv, sendto, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, recv, recvfrom, sendto, setsockopt,
+    socket, sockopt,
 };
 
 use crate::{
@@ -214,4 +214,93 @@ pub fn udp(
     socket.send_to(&buffer[..length], peer).during(&step)?;
     own.recv_from(&mut buffer).during(&step)?;
     Ok(peer)
+}
+
+/// Sends a router advertisement to all nodes on that link of the namespace that the calling thread is in.
+pub(crate) fn send_router_advertisement(link: u32) -> io::Result<()> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, RAW.into(), Some(socket2::Protocol::ICMPV6))?;
+    socket.set_multicast_if_v6(link)?;
+    // Anything else has come from another link, and is not believed.
+    socket.set_multicast_hops_v6(255)?;
+    let mut message = vec![134, 0, 0, 0, 64, 0];
+    message.extend(1800u16.to_be_bytes());
+    message.extend([0; 8]);
+    let all_nodes = std::net::SocketAddrV6::new("ff02::1".parse().map_err(io::Error::other)?, 0, 0, link);
+    socket.send_to(&message, &all_nodes.into()).map(drop)
+}
+
+/// IPPROTO_SCTP of linux/in.h.
+const SCTP: i32 = 132;
+/// SOCK_RAW of linux/net.h.
+const RAW: i32 = 3;
+
+/// Sends the first packet of an SCTP association, made by hand since few kernels have the protocol's sockets; answers with the source that
+/// the server's namespace saw it come from. It is known by its port there and by a mark of its own.
+///
+/// # Errors
+/// When it does not arrive in time.
+pub fn sctp(lab: &Lab, client: &Namespace, server: &Namespace, listen: u16, to: SocketAddr) -> Result<IpAddr> {
+    let step = format!("SCTP to {to}");
+    let open = || {
+        let domain = socket2::Domain::for_address(to);
+        socket2::Socket::new(domain, RAW.into(), Some(SCTP.into()))
+    };
+    let (receiver, sender) = (
+        lab.within(server, open)?.during(&step)?,
+        lab.within(client, open)?.during(&step)?,
+    );
+    receiver
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .during(&step)?;
+    let mark: u32 = std::process::id() ^ u32::from(to.port()) << 16;
+    let packet = sctp_init(to.port(), mark);
+    let begun = Instant::now();
+    let mut buffer = [0u8; 512];
+    while begun.elapsed() < patience(to.ip()) {
+        sender
+            .send_to(&packet, &SocketAddr::new(to.ip(), 0).into())
+            .during(&step)?;
+        let Ok((length, Some(from))) = recvfrom::<SockaddrStorage>(receiver.as_raw_fd(), &mut buffer) else {
+            continue;
+        };
+        let bytes = &buffer[..length];
+        let header = if to.is_ipv4() {
+            usize::from(bytes[0] & 15) * 4
+        } else {
+            0
+        };
+        let port = bytes.get(header + 2..header + 4) == Some(&listen.to_be_bytes()[..]);
+        if port && bytes.get(header + 16..header + 20) == Some(&mark.to_be_bytes()[..]) {
+            return source(&from).ok_or_else(|| LabError::new(&step, "it came from no address"));
+        }
+    }
+    Err(LabError::new(step, "it did not arrive"))
+}
+
+fn source(from: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = from.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
+    v4.or_else(|| from.as_sockaddr_in6().map(|a| IpAddr::from(a.ip())))
+}
+
+/// An INIT chunk (RFC 9260, 3.3.2) whose initiate tag is the mark.
+fn sctp_init(port: u16, mark: u32) -> Vec<u8> {
+    let mut packet = Vec::new();
+    packet.extend(40_000u16.to_be_bytes());
+    packet.extend(port.to_be_bytes());
+    packet.extend([0; 8]);
+    packet.extend([1, 0, 0, 20]);
+    packet.extend(mark.to_be_bytes());
+    packet.extend(65_536u32.to_be_bytes());
+    packet.extend([0, 1, 0, 1]);
+    packet.extend(1u32.to_be_bytes());
+    let sum = crc32c(&packet).to_le_bytes();
+    packet[8..12].copy_from_slice(&sum);
+    packet
+}
+
+/// The checksum of SCTP (RFC 9260, appendix A), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc));
+    !bytes.iter().fold(!0, byte)
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use jackfield_controller::{
     Controller,
     builtin::BuiltIns,
-    request::{Config, CreateEndpoint, CreateNetwork, CreateSandbox, Join, PoolRequest, RealmRef, SandboxKind},
+    request::{
+        Config, CreateEndpoint, CreateNetwork, CreateSandbox, Forwarding, Join, PoolRequest, RealmRef, SandboxKind,
+    },
 };
 use jackfield_driver::{Drivers, grants::GrantsFile};
 use jackfield_kernel::{Dump, Kernel, Namespace, NamespaceSource, faulty::Faulty};
@@ -53,6 +55,7 @@ impl Inner {
             run_dir: lab.path("run"),
             state_dir: lab.path("state"),
             default_pools: Vec::new(),
+            forwarding: Forwarding::Off,
         };
         let controller = Controller::open(
             config,
