@@ -287,11 +287,11 @@ pub struct Event {
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `network`, `endpoint`, `sandbox`, `driver`.
+    /// `network`, `endpoint`, `sandbox`, `driver`, `firewall`.
     pub object: String,
-    /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`.
+    /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`, `heal`.
     pub action: String,
-    /// The object's id or the driver's name.
+    /// The object's id or the driver's name; of the firewall the realm's.
     pub id: String,
     /// The object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use std::{
     collections::BTreeSet,
     io,
     net::IpAddr,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,10 +23,11 @@ use jackfield_model::PortMapping;
 use nix::errno::Errno;
 
 use crate::{
-    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource, PortUse,
-    Request, Result, RouteLookup,
+    Dump, FirewallWatch, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource,
+    PortUse, Request, Result, RouteLookup,
     journal::{Observer, Record},
-    plan::SysctlKey,
+    nft::Mended,
+    plan::{FirewallRule, SysctlKey},
 };
 
 /// How a request fails.
@@ -199,6 +200,14 @@ impl Kernel for Faulty {
 
     fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>> {
         self.alive()?.lookup_route(namespace, destination)
+    }
+
+    fn watch_firewall(&self, namespace: &Namespace, until: UnixStream) -> Result<Option<Box<dyn FirewallWatch>>> {
+        self.alive()?.watch_firewall(namespace, until)
+    }
+
+    fn mend_firewall(&self, namespace: &Namespace, rules: &[FirewallRule]) -> Result<Mended> {
+        self.alive()?.mend_firewall(namespace, rules)
     }
 
     fn dump(&self, namespace: &Namespace) -> Result<Dump> {

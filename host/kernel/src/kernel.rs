@@ -1,12 +1,19 @@
 //! The seam between the host and the kernel. Two things stand behind it: [`crate::Linux`] and [`crate::Simulated`].
 
-use std::{collections::BTreeSet, fmt, net::IpAddr, os::fd::OwnedFd, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::IpAddr,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+};
 
 use jackfield_model::{LinkName, PortMapping};
 
 use crate::{
     Dump, LinkInfo, LinkStatistics, Namespace, NamespaceSource, Request, Result, RouteLookup,
-    plan::{Ifindex, SysctlKey},
+    nft::Mended,
+    plan::{FirewallRule, Ifindex, SysctlKey},
 };
 
 /// How to find a link. Never by a dump: that grows with the square of the links.
@@ -32,6 +39,15 @@ pub enum PortUse {
     },
     /// The address is none of this namespace.
     NotHere,
+}
+
+/// A look-out for changes of the firewall by others.
+pub trait FirewallWatch: Send {
+    /// Waits for the next one that concerns the host; false when the watch is over.
+    ///
+    /// # Errors
+    /// When there is nothing more to be learnt.
+    fn next(&mut self) -> Result<bool>;
 }
 
 /// What the host asks of a kernel. Blocking: the kernel answers a netlink request before the send returns.
@@ -77,6 +93,17 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
 
     /// How the namespace reaches an address, None when it does not.
     fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>>;
+
+    /// Changes of the namespace's firewall by others. None where there are no others, as in the simulated kernel. The watch ends when the
+    /// other end of `until` is closed.
+    fn watch_firewall(&self, _namespace: &Namespace, _until: UnixStream) -> Result<Option<Box<dyn FirewallWatch>>> {
+        Ok(None)
+    }
+
+    /// Makes the host's table hold exactly these rules, and other programs' chains the host's rule where they ask for it.
+    fn mend_firewall(&self, _namespace: &Namespace, _rules: &[FirewallRule]) -> Result<Mended> {
+        Ok(Mended::default())
+    }
 
     /// Everything. Slow: for recovery and tests.
     fn dump(&self, namespace: &Namespace) -> Result<Dump>;

@@ -30,7 +30,7 @@ pub use dump::{
     AddressInfo, Dump, ForwardingInfo, LinkInfo, LinkStatistics, NeighbourInfo, RouteInfo, RouteLookup, RuleInfo,
 };
 pub use error::{KernelError, Result};
-pub use kernel::{Kernel, LinkQuery, PortUse};
+pub use kernel::{FirewallWatch, Kernel, LinkQuery, PortUse};
 pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jackfield_driver::Drivers;
-use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
+use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal, nft::Mended};
 use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Result};
 
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
@@ -154,6 +154,7 @@ impl Inner {
         let place = Arc::new(Place::new(RealmKey::Caller(id), realm, state));
         let remains = dormant.take(place.key, id);
         self.recover(&place, remains)?;
+        self.watch_firewall(&place);
         self.realms
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -171,12 +172,36 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .take(place.key, place.id());
         self.recover(place, remains)?;
+        self.watch_firewall(place);
         self.realms
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(place.id(), place.clone());
         self.events.flush();
         Ok(())
+    }
+
+    /// Has the realm's firewall kept as it should be, and says so in an event when it had to be mended.
+    fn watch_firewall(self: &Arc<Self>, place: &Place) {
+        let (inner, realm) = (Arc::downgrade(self), place.id().to_string());
+        let tell = move |mended: &Mended| {
+            let Some(inner) = inner.upgrade() else { return };
+            let table = mended.table.iter().map(|missing| ("missing", missing.clone()));
+            let beside = mended
+                .beside
+                .iter()
+                .map(|_| ("beside", mended.beside.join(", ")))
+                .take(1);
+            let attributes = table
+                .chain(beside)
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect();
+            inner.events.say("firewall", "heal", &realm, None, attributes);
+            inner.events.flush();
+        };
+        if let Err(error) = place.realm.watch_firewall(Box::new(tell)) {
+            tracing::warn!(realm = %place.id(), %error, "the firewall is not watched: what others flush stays flushed until the host is restarted");
+        }
     }
 
     /// A caller's realm does not outlive the boot, and its networks go with it.

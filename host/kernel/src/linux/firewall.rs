@@ -1,9 +1,13 @@
 //! The host's own nftables table, over the namespace's NETLINK_NETFILTER socket.
 
-use std::io;
+use std::{fs, io, os::unix::net::UnixStream};
 
-use super::{Linux, socket::Socket};
-use crate::{FirewallChange, KernelError, Namespace, Result, nft};
+use super::{Linux, netns, socket::Socket, watch::Watch};
+use crate::{
+    FirewallChange, KernelError, Namespace, Result,
+    nft::{self, Mended},
+    plan::FirewallRule,
+};
 
 /// All of these changes in one transaction, or none.
 ///
@@ -16,6 +20,42 @@ pub(super) fn apply(linux: &Linux, namespace: &Namespace, changes: &[FirewallCha
 /// Every nftables object of the namespace, as text.
 pub(super) fn dump(linux: &Linux, namespace: &Namespace) -> Result<Vec<String>> {
     linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::dump(wire)))?
+}
+
+/// Puts back what is missing of these rules.
+pub(super) fn mend(linux: &Linux, namespace: &Namespace, rules: &[FirewallRule]) -> Result<Mended> {
+    if !rules.is_empty() {
+        warn_of_legacy(namespace)?;
+    }
+    linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::mend(wire, rules)))?
+}
+
+/// A socket that hears of others' changes.
+pub(super) fn watch(linux: &Linux, namespace: &Namespace, until: UnixStream) -> Result<Watch> {
+    // Opens the host's own socket if it is not: the watch has to know it.
+    linux.netfilter(namespace, |_| Ok(()))?;
+    let port = linux.sockets(namespace).netfilter_port.clone();
+    netns::within(namespace, || Watch::open(until, port))?.map_err(|cause| KernelError::System {
+        operation: "watch",
+        object: "nf_tables".to_owned(),
+        cause,
+    })
+}
+
+/// Tables of iptables-legacy are beyond nf_tables: what they drop the host cannot let pass.
+fn warn_of_legacy(namespace: &Namespace) -> Result<()> {
+    for names in ["ip_tables_names", "ip6_tables_names"] {
+        let path = format!("/proc/thread-self/net/{names}");
+        let tables = netns::within(namespace, || fs::read_to_string(path))?.unwrap_or_default();
+        if tables.lines().any(|table| table == "filter") {
+            tracing::warn!(
+                namespace = %namespace.id(),
+                "iptables-legacy has a filter table here, which the host cannot put a rule into: what it drops stays dropped; \
+                 move to iptables-nft, or accept packets with mark 0x8000000/0x8000000 in its FORWARD chain"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The socket as the nftables code uses it: that makes its messages and numbers them itself.

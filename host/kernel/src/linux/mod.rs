@@ -29,22 +29,27 @@ mod system;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt, io,
     net::IpAddr,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use jackfield_model::PortMapping;
 
 use crate::{
-    Dump, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource, PortUse,
-    Request, Result, RouteLookup,
-    plan::{Ifindex, SysctlKey},
+    Dump, FirewallWatch, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId,
+    NamespaceSource, PortUse, Request, Result, RouteLookup,
+    nft::Mended,
+    plan::{FirewallRule, Ifindex, SysctlKey},
 };
 use socket::Socket;
 
@@ -64,6 +69,8 @@ struct Sockets {
     deleting: Mutex<Option<Socket>>,
     /// Kept open like the other; closing one after a deletion of nftables objects takes 9 ms.
     netfilter: Mutex<Option<Socket>>,
+    /// The port of that one; zero before it was first open.
+    netfilter_port: Arc<AtomicU32>,
 }
 
 impl Linux {
@@ -93,12 +100,11 @@ impl Linux {
 
     /// Talks NETLINK_NETFILTER in a namespace.
     fn netfilter<T>(&self, namespace: &Namespace, talk: impl FnOnce(&mut Socket) -> io::Result<T>) -> Result<T> {
-        converse(
-            namespace,
-            &self.sockets(namespace).netfilter,
-            libc::NETLINK_NETFILTER,
-            talk,
-        )
+        let sockets = self.sockets(namespace);
+        converse(namespace, &sockets.netfilter, libc::NETLINK_NETFILTER, |socket| {
+            sockets.netfilter_port.store(socket.port(), Ordering::Relaxed);
+            talk(socket)
+        })
     }
 }
 
@@ -186,6 +192,14 @@ impl Kernel for Linux {
 
     fn dump(&self, namespace: &Namespace) -> Result<Dump> {
         dump::dump(self, namespace)
+    }
+
+    fn watch_firewall(&self, namespace: &Namespace, until: UnixStream) -> Result<Option<Box<dyn FirewallWatch>>> {
+        firewall::watch(self, namespace, until).map(|watch| Some(Box::new(watch) as Box<dyn FirewallWatch>))
+    }
+
+    fn mend_firewall(&self, namespace: &Namespace, rules: &[FirewallRule]) -> Result<Mended> {
+        firewall::mend(self, namespace, rules)
     }
 
     fn supports(&self, kind: &str) -> Result<bool> {

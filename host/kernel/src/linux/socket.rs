@@ -73,6 +73,7 @@ pub(crate) struct Answer {
 /// A netlink socket in one namespace.
 pub(crate) struct Socket {
     raw: Raw,
+    port: u32,
     next_sequence: u32,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
@@ -96,7 +97,7 @@ impl Socket {
     /// A socket of that protocol (NETLINK_ROUTE, NETLINK_NETFILTER) in the namespace that the calling thread is in.
     pub(crate) fn open(protocol: isize) -> io::Result<Self> {
         let mut raw = Raw::new(protocol)?;
-        raw.bind_auto()?;
+        let port = raw.bind_auto()?.port_number();
         raw.set_ext_ack(true)?;
         // Without this each error carries the whole message that it is about.
         raw.set_cap_ack(true)?;
@@ -113,10 +114,16 @@ impl Socket {
         raw.connect(&SocketAddr::new(0, 0))?;
         Ok(Self {
             raw,
+            port,
             next_sequence: 1,
             outgoing: Vec::new(),
             incoming: Vec::with_capacity(LARGEST_ANSWER),
         })
+    }
+
+    /// By which the kernel tells others whose change something was.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Sends the messages and returns what became of each. Answers that carry data are given to `data` with their message's place.

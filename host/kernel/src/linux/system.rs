@@ -35,6 +35,36 @@ pub(super) fn netns_cookie(socket: &impl AsFd) -> io::Result<u64> {
     Ok(cookie)
 }
 
+/// Lets a netlink socket not hear what another one, known by its port, makes the kernel tell. A port of zero is nobody's.
+pub(super) fn hear_no_more_of(socket: &impl AsFd, port: u32) -> io::Result<()> {
+    /// Where nlmsg_pid is in struct nlmsghdr.
+    const PORT: u32 = 12;
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    // A classic BPF load takes the bytes to be big-endian, whatever they are.
+    let port = u32::from_be_bytes(port.to_ne_bytes());
+    let mut program = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, PORT),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, port),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    let (fd, value) = (socket.as_fd().as_raw_fd(), (&raw const filter).cast());
+    let length = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: `value` points to `length` bytes of a program that outlives the call, which copies it; the descriptor is borrowed, so it is open.
+    let answer = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, value, length) };
+    Errno::result(answer)?;
+    Ok(())
+}
+
 /// The kind of a namespace as a CLONE_NEW* flag. ENOTTY: the descriptor is no namespace.
 pub(super) fn namespace_type(namespace: &impl AsFd) -> Result<i32, Errno> {
     // SAFETY: the request takes no argument, and the descriptor is borrowed, so it is open.

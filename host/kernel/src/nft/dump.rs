@@ -56,10 +56,37 @@ fn generation(transport: &mut dyn Transport) -> Result<u32> {
 }
 
 fn read_all(transport: &mut dyn Transport) -> Result<Vec<String>> {
+    read(transport, |_, _| true, |_| {}, 0)
+}
+
+/// The host's own table alone: others may have a million elements.
+pub(super) fn dump_own(transport: &mut dyn Transport) -> Result<Vec<String>> {
+    let own = |family: u8, table: &str| i32::from(family) == libc::NFPROTO_INET && table == super::layout::TABLE;
+    // A part of the requests heeds the name; the answers to the others are looked through.
+    let name = |w: &mut Writer| w.text(object::TABLE, super::layout::TABLE);
+    match read(transport, own, name, libc::NFPROTO_INET as u8) {
+        // Those that heed the name say so when there is no such table.
+        Err(error) if error.errno() == Some(nix::errno::Errno::ENOENT) => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+fn read(
+    transport: &mut dyn Transport,
+    wanted: impl Fn(u8, &str) -> bool,
+    name: impl Fn(&mut Writer),
+    family: u8,
+) -> Result<Vec<String>> {
     let mut lines = Lines::default();
     for request in REQUESTS {
-        let answers = transport.roundtrip(&question(request, DUMP, 0, |_| {}))?;
-        each(&answers, |message| lines.take(message))?;
+        let answers = transport.roundtrip(&question(request, DUMP, family, &name))?;
+        each(&answers, |message| {
+            let (family, attributes) = message.netfilter()?;
+            if wanted(family, &attributes.text(object::TABLE)?) {
+                lines.take(message)?;
+            }
+            Ok(())
+        })?;
     }
     for (family, table, set) in std::mem::take(&mut lines.sets) {
         let answers = transport.roundtrip(&question(libc::NFT_MSG_GETSETELEM, DUMP, family, |w| {

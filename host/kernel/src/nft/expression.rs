@@ -64,6 +64,8 @@ pub(super) enum Expression {
         address: Register,
     },
     Masquerade,
+    /// From zero, when it is written; what it has come to is not read.
+    Counter,
     /// The packet's mark becomes what the register holds.
     SetMark {
         from: Register,
@@ -148,6 +150,7 @@ impl Expression {
             Self::Lookup { .. } | Self::VerdictOf { .. } => "lookup",
             Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
             Self::Masquerade => "masq",
+            Self::Counter => "counter",
             Self::Foreign { name, .. } => name,
         }
     }
@@ -206,7 +209,7 @@ impl Expression {
                 w.u32(a::IMMEDIATE_DREG, libc::NFT_REG_VERDICT as u32);
                 w.nest(a::IMMEDIATE_DATA, |w| w.nest(a::DATA_VERDICT, |w| verdict.write(w)));
             }
-            Self::Masquerade | Self::Foreign { .. } => {}
+            Self::Masquerade | Self::Counter | Self::Foreign { .. } => {}
         }
     }
 
@@ -401,6 +404,7 @@ impl fmt::Display for Expression {
             } => write!(f, "dnat to {address}"),
             Self::SourceNat { address, .. } => write!(f, "snat to {address}"),
             Self::Masquerade => f.write_str("masquerade"),
+            Self::Counter => f.write_str("counter"),
             Self::SetMark { from } => write!(f, "meta Mark = {from}"),
             Self::Verdict(verdict) => verdict.fmt(f),
             Self::VerdictOf { set, from } => write!(f, "@{set}[{from}]"),

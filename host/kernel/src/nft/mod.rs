@@ -10,21 +10,27 @@
 //!                                                                 lines <--dump--------+
 //! ```
 
+mod beside;
 mod dump;
 mod elements;
 mod expression;
 mod layout;
+mod mend;
 mod object;
 mod operand;
 mod rules;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod watch;
 mod wire;
 
 use nix::errno::Errno;
 
 use transaction::{Transaction, question, signature};
+
+pub use mend::{Mended, mend};
+pub use watch::concerns;
 
 use crate::{FirewallChange, KernelError, Result, plan::FirewallRule};
 
@@ -51,7 +57,16 @@ pub fn apply(transport: &mut dyn Transport, changes: &[FirewallChange]) -> Resul
     if transaction.is_empty() {
         return Ok(());
     }
-    transaction.outcome(&transport.roundtrip(&transaction.bytes)?)
+    transaction.outcome(&transport.roundtrip(&transaction.bytes)?)?;
+    match changes
+        .iter()
+        .rfind(|change| matches!(change, FirewallChange::EnsureTable | FirewallChange::DropTable))
+    {
+        Some(FirewallChange::EnsureTable) if !present => drop(beside::stand(transport)),
+        Some(FirewallChange::DropTable) => beside::leave(transport),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Whether the host's table is there and of this layout: whether it holds the layout's signature. Asking costs two microseconds, making

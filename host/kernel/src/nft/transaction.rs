@@ -160,7 +160,18 @@ impl Builder {
         flags: u16,
         body: impl FnOnce(&mut Writer),
     ) {
-        let family = libc::NFPROTO_INET as u8;
+        self.message_of(libc::NFPROTO_INET as u8, subject, message, flags, body);
+    }
+
+    /// The same for a table of another family.
+    pub(super) fn message_of(
+        &mut self,
+        family: u8,
+        subject: Subject,
+        message: libc::c_int,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+    ) {
         self.writer.message(
             Head {
                 kind: kind(message),

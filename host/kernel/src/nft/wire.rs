@@ -105,6 +105,8 @@ pub(super) struct Head {
 pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) sequence: u32,
+    /// The socket that it is an answer to, or whose request it tells of.
+    pub(super) port: u32,
     flags: u16,
     body: &'a [u8],
 }
@@ -157,13 +159,14 @@ pub(super) fn messages(datagram: &[u8]) -> Result<Vec<Message<'_>>> {
     let mut found = Vec::new();
     let mut rest = datagram;
     while let Some(header) = rest.first_chunk::<HEADER>() {
-        let (length, kind, flags, sequence) = read_header(header);
+        let (length, kind, flags, sequence, port) = read_header(header);
         let body = rest
             .get(HEADER..length)
             .ok_or_else(|| malformed("a message is longer than its datagram"))?;
         found.push(Message {
             kind,
             sequence,
+            port,
             flags,
             body,
         });
@@ -172,11 +175,11 @@ pub(super) fn messages(datagram: &[u8]) -> Result<Vec<Message<'_>>> {
     Ok(found)
 }
 
-/// Length, type, flags and sequence of struct nlmsghdr.
-fn read_header(header: &[u8; HEADER]) -> (usize, u16, u16, u32) {
+/// Length, type, flags, sequence and port of struct nlmsghdr.
+fn read_header(header: &[u8; HEADER]) -> (usize, u16, u16, u32, u32) {
     let word = |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let half = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-    (word(0) as usize, half(4), half(6), word(8))
+    (word(0) as usize, half(4), half(6), word(8), word(12))
 }
 
 /// The attributes of a message or of a nest, in order.

@@ -24,6 +24,7 @@ mod queue;
 mod reaper;
 mod recover;
 mod tally;
+mod watch;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -63,6 +64,7 @@ pub struct Realm {
     core: Arc<Core>,
     indexes: Indexes,
     reaper: Mutex<Option<JoinHandle<()>>>,
+    watcher: Mutex<Option<watch::Watcher>>,
 }
 
 impl Realm {
@@ -88,6 +90,7 @@ impl Realm {
             core,
             indexes: Indexes::above(highest),
             reaper: Mutex::new(Some(reaper)),
+            watcher: Mutex::default(),
         }))
     }
 
@@ -228,6 +231,17 @@ impl Realm {
         self.core.recover()
     }
 
+    /// From now on puts back, within moments, what anybody else takes out of the firewall; what was put back is told. To be called once, after
+    /// [`Realm::recover`]: what the journal has on record is taken for what should be there.
+    ///
+    /// # Errors
+    /// When the firewall cannot be watched.
+    pub fn watch_firewall(&self, tell: watch::Tell) -> Result<()> {
+        let watcher = watch::start(self.core.clone(), tell)?;
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
+        Ok(())
+    }
+
     /// Waits until the reaper has nothing left to do: for shutdown, and for tests. False when that took too long; then the journal keeps it.
     pub fn quiesce(&self) -> bool {
         self.core.queue.drained(PATIENCE)
@@ -236,6 +250,7 @@ impl Realm {
 
 impl Drop for Realm {
     fn drop(&mut self) {
+        drop(self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.core.queue.close();
         let reaper = self.reaper.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The reaper holds no realm, so this is never its own thread; a panic of it has been reported by the panic hook.

@@ -1,5 +1,6 @@
 //! Tests on the real kernel, each in network namespaces of its own. They need CAP_NET_ADMIN, as root or in a user namespace.
 
+mod mend;
 mod nodes;
 mod roundtrip;
 mod traffic;

@@ -43,3 +43,35 @@ fn leaving_makes_room_for_the_next_join_at_once_on_the_real_kernel() {
     assert_eq!(after.0, before.0);
     assert_eq!(without_loopback(after.1), without_loopback(before.1));
 }
+
+/// A flush is mended by itself, at once and without anybody asking, and is told; the host's own changes are no news.
+#[test]
+fn a_flushed_firewall_is_back_within_moments_and_that_is_told() {
+    let Some(mut world) = World::real() else { return };
+    let realm = world.start();
+    let (told, heard) = std::sync::mpsc::channel();
+    let tell = move |mended: &crate::nft::Mended| told.send(mended.clone()).unwrap();
+    realm.watch_firewall(Box::new(tell)).unwrap();
+    let masquerade = Plan {
+        makes: vec![masquerade("10.0.0.0/24")],
+        removals: vec![],
+    };
+    commit(&realm, &operation('a'), &masquerade, None);
+    let whole = world.dumps().0;
+    let quiet = std::time::Duration::from_millis(200);
+    assert!(heard.recv_timeout(quiet).is_err(), "our own change");
+    let flush = crate::Request::Firewall(vec![crate::FirewallChange::DropTable]);
+    let stranger = crate::Linux::new().unwrap();
+    let answers = crate::Kernel::send(&stranger, realm.namespace(), &[flush]).unwrap();
+    assert!(matches!(answers[..], [Ok(())]));
+    let start = Instant::now();
+    let mended = heard.recv_timeout(std::time::Duration::from_secs(1)).unwrap();
+    eprintln!("mended and told after {:?}", start.elapsed());
+    assert_eq!(mended.table.as_deref(), Some("the whole table"));
+    assert_eq!(world.dumps().0, whole);
+    realm.release(&operation('a'), vec![]).unwrap();
+    assert!(
+        heard.recv_timeout(quiet).is_err(),
+        "nothing is put back that nobody wants"
+    );
+}
