@@ -10,7 +10,7 @@
 use std::{
     collections::BTreeSet,
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
@@ -208,6 +208,10 @@ impl Kernel for Faulty {
 
     fn mend_firewall(&self, namespace: &Namespace, rules: &[FirewallRule]) -> Result<Mended> {
         self.alive()?.mend_firewall(namespace, rules)
+    }
+
+    fn await_addresses(&self, namespace: &Namespace, addresses: &[Ipv6Addr]) -> Result<bool> {
+        self.alive()?.await_addresses(namespace, addresses)
     }
 
     fn dump(&self, namespace: &Namespace) -> Result<Dump> {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
 };
@@ -103,6 +103,12 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// Makes the host's table hold exactly these rules, and other programs' chains the host's rule where they ask for it.
     fn mend_firewall(&self, _namespace: &Namespace, _rules: &[FirewallRule]) -> Result<Mended> {
         Ok(Mended::default())
+    }
+
+    /// Waits until IPv6 addresses that were just added can send and be found, and no longer than a tenth of a second. False when one of them
+    /// cannot by then.
+    fn await_addresses(&self, _namespace: &Namespace, _addresses: &[Ipv6Addr]) -> Result<bool> {
+        Ok(true)
     }
 
     /// Everything. Slow: for recovery and tests.

@@ -19,22 +19,15 @@ use crate::{
 };
 use jackfield_kernel::Namespace;
 
-/// How long one packet may take in IPv4: far beyond what a veth needs, and below the second that a lost first ARP costs.
+/// How long one packet may take: far beyond what a veth needs, and below the second that a lost first ARP request or neighbour solicitation costs.
 const PACKET: Duration = Duration::from_millis(900);
-/// And in IPv6. The kernel makes a new address a local one, and joins its solicited-node group, in deferred work (addrconf_dad_work, also
-/// with IFA_F_NODAD): what comes before is lost, and a neighbour solicitation is sent again after a second only (RFC 4861, RetransTimer).
-const PACKET_IPV6: Duration = Duration::from_millis(2500);
-/// When an IPv6 echo request is sent again.
-const AGAIN: Duration = Duration::from_millis(100);
-
-fn patience(to: IpAddr) -> Duration {
-    if to.is_ipv4() { PACKET } else { PACKET_IPV6 }
-}
+/// How long the other side of an exchange is waited for.
+const EXCHANGE: Duration = Duration::from_millis(2500);
 
 /// Sends one echo request and waits for its reply; answers with the round trip.
 ///
 /// # Errors
-/// When no reply comes in time. In IPv4 a first packet that is lost, and sent again a second later, counts as lost.
+/// When no reply comes in time: a first packet that is lost, and sent again a second later, counts as lost.
 pub fn ping(lab: &Lab, from: &Namespace, to: IpAddr) -> Result<Duration> {
     let step = format!("ping {to}");
     lab.within(from, || echo(to))?.during(&step)
@@ -51,17 +44,14 @@ fn echo(to: IpAddr) -> io::Result<Duration> {
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
     };
     let fd = socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-    let once = if to.is_ipv4() { PACKET } else { AGAIN };
-    let wait = nix::sys::time::TimeVal::new(once.as_secs().cast_signed(), i64::from(once.subsec_micros()));
+    let wait = nix::sys::time::TimeVal::new(PACKET.as_secs().cast_signed(), i64::from(PACKET.subsec_micros()));
     setsockopt(&fd, sockopt::ReceiveTimeout, &wait)?;
     let (message, mark) = echo_request(request);
     let begun = Instant::now();
     let target = SockaddrStorage::from(SocketAddr::new(to, 0));
-    while begun.elapsed() < patience(to) {
-        sendto(fd.as_raw_fd(), &message, &target, MsgFlags::empty())?;
-        if await_reply(&fd, to, reply, &mark, once)? {
-            return Ok(begun.elapsed());
-        }
+    sendto(fd.as_raw_fd(), &message, &target, MsgFlags::empty())?;
+    if await_reply(&fd, to, reply, &mark, PACKET)? {
+        return Ok(begun.elapsed());
     }
     Err(io::ErrorKind::TimedOut.into())
 }
@@ -143,7 +133,7 @@ pub fn tcp(
 /// Listens. A program that another scenario starts at this moment holds a copy of an earlier listener until it has begun to run: the
 /// port is free soon.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let deadline = Instant::now() + PACKET_IPV6;
+    let deadline = Instant::now() + EXCHANGE;
     loop {
         match TcpListener::bind(address) {
             Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
@@ -156,7 +146,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Waits for one connection, but no longer than its client does.
 fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let deadline = Instant::now() + PACKET_IPV6;
+    let deadline = Instant::now() + EXCHANGE;
     loop {
         match listener.accept() {
             Err(none) if none.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
@@ -170,7 +160,7 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 fn serve_once(listener: &TcpListener) -> io::Result<SocketAddr> {
     let (mut stream, peer) = accept(listener)?;
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PACKET_IPV6))?;
+    stream.set_read_timeout(Some(EXCHANGE))?;
     let mut buffer = [0u8; 1024];
     stream.read_exact(&mut buffer)?;
     stream.write_all(&buffer)?;
@@ -178,7 +168,7 @@ fn serve_once(listener: &TcpListener) -> io::Result<SocketAddr> {
 }
 
 fn exchange(to: SocketAddr) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&to, patience(to.ip()))?;
+    let mut stream = TcpStream::connect_timeout(&to, PACKET)?;
     stream.set_read_timeout(Some(Duration::from_secs(3)))?;
     let sent: Vec<u8> = (0..1024u32).map(|i| i.to_le_bytes()[0]).collect();
     stream.write_all(&sent)?;
@@ -204,10 +194,10 @@ pub fn udp(
 ) -> Result<SocketAddr> {
     let step = format!("UDP to {to}");
     let socket = lab.within(server, || UdpSocket::bind(listen))?.during(&step)?;
-    socket.set_read_timeout(Some(patience(to.ip()))).during(&step)?;
+    socket.set_read_timeout(Some(PACKET)).during(&step)?;
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let own = lab.within(client, || UdpSocket::bind(any))?.during(&step)?;
-    own.set_read_timeout(Some(patience(to.ip()))).during(&step)?;
+    own.set_read_timeout(Some(PACKET)).during(&step)?;
     lab.within(client, || own.send_to(b"jackfield", to))?.during(&step)?;
     let mut buffer = [0u8; 64];
     let (length, peer) = socket.recv_from(&mut buffer).during(&step)?;
@@ -256,7 +246,7 @@ pub fn sctp(lab: &Lab, client: &Namespace, server: &Namespace, listen: u16, to: 
     let packet = sctp_init(to.port(), mark);
     let begun = Instant::now();
     let mut buffer = [0u8; 512];
-    while begun.elapsed() < patience(to.ip()) {
+    while begun.elapsed() < PACKET {
         sender
             .send_to(&packet, &SocketAddr::new(to.ip(), 0).into())
             .during(&step)?;
@@ -303,4 +293,47 @@ fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
     let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc));
     !bytes.iter().fold(!0, byte)
+}
+
+/// Sends over TCP from one namespace to another for that long; answers with the bytes a second that arrived, the first tenth of the time
+/// left out, in which a queue fills its burst.
+///
+/// # Errors
+/// When no connection comes about.
+pub fn throughput(
+    lab: &Lab,
+    client: &Namespace,
+    server: &Namespace,
+    listen: SocketAddr,
+    time: Duration,
+) -> Result<f64> {
+    let step = format!("send to {listen}");
+    let listener = lab.within(server, || TcpListener::bind(listen))?.during(&step)?;
+    listener.set_nonblocking(true).during(&step)?;
+    let sink = std::thread::spawn(move || receive_for(&listener, time));
+    let mut stream = lab
+        .within(client, || TcpStream::connect_timeout(&listen, PACKET))?
+        .during(&step)?;
+    let begun = Instant::now();
+    let chunk = [0u8; 16 << 10];
+    // The other end closes when it has seen enough.
+    while begun.elapsed() < 2 * time && stream.write_all(&chunk).is_ok() {}
+    drop(stream);
+    let rate = sink.join().map_err(|_| LabError::new(&step, "the server panicked"))?;
+    rate.during(&step)
+}
+
+fn receive_for(listener: &TcpListener, time: Duration) -> io::Result<f64> {
+    let (mut stream, _) = accept(listener)?;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let (begun, warm) = (Instant::now(), time / 10);
+    let (mut counted, mut buffer) = (0u64, [0u8; 64 << 10]);
+    while begun.elapsed() < time {
+        let length = stream.read(&mut buffer)?;
+        if begun.elapsed() >= warm {
+            counted += length as u64;
+        }
+    }
+    Ok(counted as f64 / (time - warm).as_secs_f64())
 }

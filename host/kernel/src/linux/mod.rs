@@ -21,6 +21,7 @@ mod firewall;
 pub mod netns;
 mod ports;
 mod read;
+mod ready;
 mod send;
 mod socket;
 mod support;
@@ -34,7 +35,7 @@ mod watch;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt, io,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
@@ -188,6 +189,10 @@ impl Kernel for Linux {
 
     fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>> {
         read::lookup_route(self, namespace, destination)
+    }
+
+    fn await_addresses(&self, namespace: &Namespace, addresses: &[Ipv6Addr]) -> Result<bool> {
+        ready::await_addresses(self, namespace, addresses)
     }
 
     fn dump(&self, namespace: &Namespace) -> Result<Dump> {

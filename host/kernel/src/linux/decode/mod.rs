@@ -10,7 +10,7 @@ mod rule;
 pub(super) use address::address;
 pub(super) use link::{link, link_name, link_statistics};
 pub(super) use neighbour::{forwarding_entry, neighbour, proxy_neighbour};
-pub(super) use route::{looked_up, routes};
+pub(super) use route::{is_local, looked_up, routes};
 pub(super) use rule::rule;
 
 use std::net::IpAddr;

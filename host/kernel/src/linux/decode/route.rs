@@ -135,6 +135,11 @@ fn hops_of(mut bytes: &[u8], whole: &RouteInfo) -> Vec<RouteInfo> {
     hops
 }
 
+/// Whether the answer to a look-up is that the address is one of the namespace's own.
+pub(in crate::linux) fn is_local(message: &[u8]) -> bool {
+    message.get(TYPE) == Some(&libc::RTN_LOCAL)
+}
+
 /// The answer to a look-up; None when the route found leads nowhere.
 pub(in crate::linux) fn looked_up(message: &[u8]) -> Option<RouteLookup> {
     let attributes = Attributes::after(message, HEADER);
