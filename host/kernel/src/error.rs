@@ -81,6 +81,11 @@ impl KernelError {
             _ => None,
         }
     }
+
+    /// A bridge has as many ports as the kernel gives it.
+    pub fn is_full_bridge(&self) -> bool {
+        self.errno() == Some(Errno::EXFULL)
+    }
 }
 
 impl From<KernelError> for Error {

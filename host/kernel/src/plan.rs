@@ -300,6 +300,8 @@ pub struct BridgeAttributes {
     pub mcast_snooping: Option<bool>,
     /// 802.1Q filtering.
     pub vlan_filtering: Option<bool>,
+    /// The VLAN that untagged frames of its ports, and of the bridge itself, belong to, 1 to 4094; with filtering.
+    pub vlan_default_pvid: Option<u16>,
 }
 
 /// What `ip link add type vxlan` takes, as far as Jackfield does.

@@ -33,7 +33,7 @@ pub enum Request {
     SetAlias {
         /// Which.
         index: Ifindex,
-        /// At most 255 bytes.
+        /// At most 254 bytes.
         alias: String,
     },
     /// RTM_SETLINK with IFLA_IFNAME.

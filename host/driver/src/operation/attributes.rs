@@ -68,6 +68,7 @@ pub(crate) fn bridge(options: &Options) -> Result<BridgeAttributes> {
         "ageing_time",
         "mcast_snooping",
         "vlan_filtering",
+        "vlan_default_pvid",
     ];
     let given = Attributes::new("bridge", options, &known)?;
     let hundredths = "hundredths of a second, 0 to 4294967295";
@@ -77,6 +78,10 @@ pub(crate) fn bridge(options: &Options) -> Result<BridgeAttributes> {
         ageing_time: given.get("ageing_time", hundredths)?,
         mcast_snooping: given.flag("mcast_snooping")?,
         vlan_filtering: given.flag("vlan_filtering")?,
+        vlan_default_pvid: given
+            .get("vlan_default_pvid", "a VLAN, 1 to 4094")?
+            .map(check_vlan)
+            .transpose()?,
     })
 }
 

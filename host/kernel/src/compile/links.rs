@@ -115,7 +115,10 @@ fn realm_end_first(link: NewLink) -> NewLink {
 
 fn fold(plan: &Plan, planned: &mut PlannedLink, at: LinkAt, to: &LinkSetting) -> bool {
     match to {
-        LinkSetting::Mtu(mtu) => *mtu_of(planned, at) = Some(*mtu),
+        // A bridge forgets the MTU that it was made with at its first port; one that is set afterwards stays.
+        LinkSetting::Mtu(mtu) if !matches!(planned.link.kind, LinkKind::Bridge(_)) => {
+            *mtu_of(planned, at) = Some(*mtu);
+        }
         LinkSetting::Mac(mac) => *mac_of(planned, at) = *mac,
         LinkSetting::Controller(Some(bridge)) if at == planned.link.at && stands_before(plan, planned, at, *bridge) => {
             planned.controller = Some(*bridge);

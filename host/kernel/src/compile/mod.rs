@@ -16,11 +16,11 @@ mod links;
 
 use std::collections::BTreeMap;
 
-use jackfield_model::{OperationId, Transport};
+use jackfield_model::{Family, OperationId, Transport};
 
 use crate::{
     Batch, FirewallChange, Ifindex, Leading, LinkAt, Make, Namespace, Place, Plan, Request,
-    plan::{FirewallRule, LinkKind, LinkSetting, Route},
+    plan::{FirewallRule, LinkKind, LinkSetting, Route, SysctlKey, SysctlTable},
 };
 
 pub use links::{End, PlannedLink, planned_links};
@@ -29,8 +29,8 @@ pub use links::{End, PlannedLink, planned_links};
 pub const LOOPBACK: u32 = 1;
 /// IPv6 has no part in a link with a smaller payload (RFC 8200, section 5): the kernel refuses settings of it there.
 const IPV6_MINIMUM_MTU: u32 = 1280;
-/// Longest alias (IFALIASZ of linux/if.h, with its closing zero).
-const ALIAS_MAX: usize = 255;
+/// Longest alias, in bytes: IFALIASZ of linux/if.h less one, of which the closing zero that is sent takes another.
+const ALIAS_MAX: usize = 254;
 
 /// What compiling needs besides the plan.
 pub struct Context<'a> {
@@ -107,6 +107,7 @@ pub fn compile(plan: &Plan, context: &Context<'_>) -> Vec<Stage> {
     }
     mark(&links, context, &mut steps);
     generation(plan, &links, &mut steps);
+    deafness(plan, &links, &mut steps);
     let folded: Vec<usize> = links.iter().flat_map(|l| l.folded.iter().copied()).collect();
     for (at, make) in plan.makes.iter().enumerate().filter(|(at, _)| !folded.contains(at)) {
         steps.make(at, make);
@@ -198,6 +199,39 @@ fn generation(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
             },
             makes,
         );
+    }
+}
+
+/// The realm takes no router advertisements by a link that a plan makes there: else whoever is behind it could make himself the IPv6 router of
+/// the whole host (CVE-2020-13401). A plan may say otherwise. A bridge's port hears nothing by itself.
+fn deafness(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
+    let decided = |at: LinkAt| {
+        plan.makes.iter().any(|make| match make {
+            Make::Set { link, to, .. } => *link == at && matches!(to, LinkSetting::Controller(Some(_))),
+            Make::Sysctl { link, key, .. } => *link == at && *key == accept_ra(),
+            _ => false,
+        })
+    };
+    let ends = links.iter().flat_map(PlannedLink::ends);
+    for end in ends.filter(|end| end.at.place == Place::Realm && !decided(end.at)) {
+        let request = Request::WriteSysctl {
+            index: end.at.index,
+            key: accept_ra(),
+            value: DEAF.to_owned(),
+        };
+        steps.add(Place::Realm, Class::Sysctl, request, vec![]);
+    }
+}
+
+/// No router advertisements.
+pub const DEAF: &str = "0";
+
+/// Whether a link takes router advertisements.
+pub fn accept_ra() -> SysctlKey {
+    SysctlKey {
+        family: Family::Ipv6,
+        table: SysctlTable::Conf,
+        key: "accept_ra".to_owned(),
     }
 }
 
@@ -413,10 +447,15 @@ fn request(make: &Make) -> Option<(Place, Class, Request)> {
             (link.place, Class::Sysctl, request)
         }
         Make::Bandwidth { link, ingress, egress } => {
+            // What the sandbox sends, the host's end receives, and its own end sends.
+            let (sent, received) = match link.place {
+                Place::Realm => (ingress, egress),
+                Place::Sandbox => (egress, ingress),
+            };
             let request = Request::SetBandwidth {
                 index: link.index,
-                ingress: *ingress,
-                egress: *egress,
+                ingress: *sent,
+                egress: *received,
             };
             (link.place, Class::Bandwidth, request)
         }

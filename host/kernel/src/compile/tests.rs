@@ -177,7 +177,7 @@ fn a_pair_is_made_from_the_realms_end_whichever_end_the_plan_names_first() {
 fn address_generation_is_on_only_where_the_plan_asks() {
     let at = realm(OURS);
     let generation = |more: Vec<Make>| {
-        let lines = lines(&plan([vec![bridge(at, "b"), up(at)], more].concat()));
+        let lines = lines(&plan([vec![link(at, "d", LinkKind::Dummy), up(at)], more].concat()));
         let at = lines.iter().position(|l| l.contains("AddressGeneration"));
         at.map(|at| (lines[at].clone(), lines[at + 1].clone()))
     };

@@ -2,16 +2,26 @@
 
 use crate::{
     KernelError, Request,
-    plan::{ForwardingEntry, Ifindex, LinkSetting, Route, Rule, SysctlKey, SysctlTable},
+    plan::{ForwardingEntry, Ifindex, LinkKind, LinkSetting, Route, Rule, SysctlKey, SysctlTable},
 };
 use jackfield_model::Family;
+use nix::errno::Errno;
 
 use super::socket::Refusal;
 
 /// The error of a refused request.
 pub(super) fn refused(request: &Request, refusal: Refusal) -> KernelError {
+    if refusal.errno == Errno::EOPNOTSUPP && wants_vlans(request) {
+        return KernelError::Unsupported("VLANs on bridges (BRIDGE_VLAN_FILTERING)".to_owned());
+    }
     let (operation, object) = describe(request);
     explain(operation, object, refusal)
+}
+
+/// Whether it makes a bridge with 802.1Q filtering, which a kernel may be built without.
+fn wants_vlans(request: &Request) -> bool {
+    let filters = |kind: &LinkKind| matches!(kind, LinkKind::Bridge(bridge) if bridge.vlan_filtering == Some(true));
+    matches!(request, Request::CreateLink { link, .. } if filters(&link.kind))
 }
 
 /// The error of a refused question.

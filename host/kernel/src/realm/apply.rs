@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::{SandboxAt, core::Core, tally::Shared};
 use crate::{
     Ifindex, KernelError, LinkQuery, Namespace, Place, Plan, Request, Result,
-    compile::{Context, LOOPBACK, Stage, compile, reaches_sandbox},
+    compile::{Context, DEAF, LOOPBACK, Stage, accept_ra, compile, reaches_sandbox},
     journal::{Record, SandboxRef},
     plan::LinkSetting,
     takedown::{Stands, Style},
@@ -207,21 +207,21 @@ impl Core {
     }
 }
 
-/// A link without IPv6 makes no link-local addresses; it cannot be told not to. And where connections cannot be listed, none is forgotten.
+/// A link without IPv6 makes no link-local addresses and hears no router advertisements; it cannot be told not to. And where connections
+/// cannot be listed, none is forgotten.
 fn is_so_anyway(request: &Request, error: &KernelError) -> bool {
-    if matches!(
-        (request, error),
-        (Request::FlushPort { .. }, KernelError::Unsupported(_))
-    ) {
-        return true;
-    }
-    matches!(
-        request,
+    match request {
+        Request::FlushPort { .. } => matches!(error, KernelError::Unsupported(_)),
         Request::SetLink {
             setting: LinkSetting::AddressGeneration(false),
             ..
+        } => matches!(error.errno(), Some(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP)),
+        Request::WriteSysctl { key, value, .. } => {
+            let deaf = value == DEAF && *key == accept_ra();
+            deaf && error.errno() == Some(Errno::ENOENT)
         }
-    ) && matches!(error.errno(), Some(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP))
+        _ => false,
+    }
 }
 
 fn unanswered() -> KernelError {

@@ -133,6 +133,7 @@ fn bridge(attributes: &BridgeAttributes) -> Vec<InfoBridge> {
         attributes.ageing_time.map(InfoBridge::AgeingTime),
         attributes.mcast_snooping.map(InfoBridge::MulticastSnooping),
         attributes.vlan_filtering.map(InfoBridge::VlanFiltering),
+        attributes.vlan_default_pvid.map(InfoBridge::VlanDefaultPvid),
     ]
     .into_iter()
     .flatten()

@@ -56,6 +56,7 @@ fn a_link_of_each_kind_is_made_as_asked() {
                         mcast_snooping: Some(false),
                         // Many kernels are built without BRIDGE_VLAN_FILTERING, and refuse both values.
                         vlan_filtering: None,
+                        vlan_default_pvid: None,
                     }),
                 ),
                 |r, _| kind_of(r, 2) == Some("bridge"),
