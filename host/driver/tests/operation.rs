@@ -268,7 +268,7 @@ fn limits_end_an_operation_and_what_was_refused_is_not_recorded() {
 fn the_last_word_on_a_setting_counts() {
     let host = Host::new();
     let mut op = host.begin(Phase::CreateNetwork);
-    let bridge = op.create_bridge("b", None, &none()).unwrap();
+    let bridge = op.create_dummy("b", &none()).unwrap();
     op.set_up(bridge, true).unwrap();
     op.set_mtu(bridge, 1400).unwrap();
     op.set_mtu(bridge, 9000).unwrap();

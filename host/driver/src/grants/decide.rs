@@ -29,6 +29,11 @@ pub enum Want<'a> {
         /// Which setting.
         setting: &'a str,
     },
+    /// Take a bridge of the host into service as its network's own.
+    Adopt {
+        /// Its name.
+        name: &'a str,
+    },
     /// Name a link itself.
     Name {
         /// The name it asks for.
@@ -74,6 +79,7 @@ impl fmt::Display for Want<'_> {
             Self::MakeLink { kind } => write!(f, "a {kind} link"),
             Self::UseParent { name } => write!(f, "the host's link {}", name.escape_default()),
             Self::ChangeParent { name, setting } => write!(f, "{setting} of the host's link {}", name.escape_default()),
+            Self::Adopt { name } => write!(f, "the host's bridge {}", name.escape_default()),
             Self::Name { name } => write!(f, "the link name \"{}\"", name.escape_default()),
             Self::Address { address } => write!(f, "the address {address}"),
             Self::Route { destination } => write!(f, "a route to {destination}"),
@@ -154,6 +160,7 @@ fn allowed(grants: &Grants, want: &Want<'_>, pools: &[IpNetwork]) -> bool {
         Want::MakeLink { kind } => covers(&grants.links, kind),
         Want::UseParent { name } => covers(&grants.parents, name),
         Want::ChangeParent { .. } => false,
+        Want::Adopt { .. } => grants.adopts,
         Want::Name { name } => covers(&grants.names, name),
         Want::Address { address } => covers_network(pools.iter().chain(&grants.addresses), address),
         Want::Route { destination } => covers_network(pools.iter().chain(&grants.routes), destination),
@@ -169,7 +176,7 @@ fn allowed(grants: &Grants, want: &Want<'_>, pools: &[IpNetwork]) -> bool {
 
 fn line_for(grants: &Grants, want: &Want<'_>) -> Option<String> {
     Some(match want {
-        Want::Own | Want::ChangeParent { .. } => return None,
+        Want::Own | Want::ChangeParent { .. } | Want::Adopt { .. } => return None,
         Want::MakeLink { kind } => line("links", &grants.links, [kind]),
         Want::UseParent { name } => line("parents", &grants.parents, [name]),
         Want::Name { name } => line("names", &grants.names, [name]),

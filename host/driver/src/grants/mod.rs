@@ -42,6 +42,9 @@ pub struct Grants {
     pub firewall: Vec<String>,
     /// Per-link sysctls, as `ipv4/conf/proxy_arp`; `*` at the end stands for any rest.
     pub sysctls: Vec<String>,
+    /// Bridges of the host that its user names. The contract has no call for it, so that no file can grant it.
+    #[serde(skip)]
+    pub adopts: bool,
     /// Limits of receive and send rate.
     pub bandwidth: bool,
     /// Hosts and ports that it may call, as `controller.example:443`.
@@ -64,6 +67,7 @@ impl Grants {
             neighbours: true,
             firewall: words(&FIREWALL_VERBS),
             sysctls: words(&["*"]),
+            adopts: true,
             bandwidth: true,
             outbound: Vec::new(),
             limits: Limits::default(),

@@ -88,7 +88,7 @@ impl Running {
     pub(super) fn firewall_link(&mut self, link: LinkId) -> Result<LinkName> {
         let entry = self.target(link)?;
         entry.in_realm()?;
-        if entry.origin == Origin::Parent {
+        if entry.origin == Origin::Parent && !entry.adopted {
             self.allow(&Want::ChangeParent {
                 name: entry.name.as_str(),
                 setting: "the firewall",

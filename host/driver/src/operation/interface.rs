@@ -48,6 +48,7 @@ impl Operation {
         }
         let routes = sandbox_routes(entry.at.index, interface)?;
         let at = run.rehome(entry.at.index, interface);
+        run.limit_where_it_is_sent(at);
         run.configure(at, &interface.addresses, routes);
         Ok(())
     }
@@ -112,6 +113,42 @@ impl Running {
             known.name = interface.name.clone();
         }
         home
+    }
+
+    /// Of a pair, each end limits what it sends: what the sandbox sends is queued in the sandbox. A queue delays, and so TCP finds its rate; the
+    /// host's end could only drop what is too much, where the kernel has the means. Whoever has no NET_ADMIN in the sandbox cannot undo it.
+    /// (In a foreign sandbox there is no queue: it would not survive being moved.)
+    fn limit_where_it_is_sent(&mut self, sandbox: LinkAt) {
+        let Some(host) = self.other_end(sandbox) else { return };
+        let (mut receives, mut sends) = (None, None);
+        self.plan.makes.retain(|make| match make {
+            Make::Bandwidth { link, ingress, egress } if [host, sandbox].contains(link) => {
+                receives = ingress.or(receives);
+                sends = egress.or(sends);
+                false
+            }
+            _ => true,
+        });
+        for (link, ingress, egress) in [(host, receives, None), (sandbox, None, sends)] {
+            if ingress.is_some() || egress.is_some() {
+                self.plan.makes.push(Make::Bandwidth { link, ingress, egress });
+            }
+        }
+    }
+
+    fn other_end(&self, end: LinkAt) -> Option<LinkAt> {
+        self.plan.makes.iter().find_map(|make| match make {
+            Make::Link(NewLink {
+                at,
+                kind: LinkKind::Veth { peer },
+                ..
+            }) => match end {
+                end if end == *at => Some(peer.at),
+                end if end == peer.at => Some(*at),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// What the driver recorded itself is not recorded twice.

@@ -1,7 +1,7 @@
 //! Making and deleting links.
 
 use jackfield_kernel::{
-    Ifindex, LinkAt, Make, Place, Removal,
+    Ifindex, LinkAt, LinkQuery, Make, Place, Removal,
     plan::{IpvlanMode, LinkKind, MacvlanMode, NewLink, VethPeer},
 };
 use jackfield_model::{Error, ErrorCode, LinkName, MacAddr, Options, Result};
@@ -22,6 +22,29 @@ impl Operation {
         let run = self.call()?;
         let name = name.map(|name| run.asked_name(name)).transpose()?;
         run.make_link(label, name, LinkKind::Bridge(attributes::bridge(attributes)?))
+    }
+
+    /// A bridge of the host by that name, to be used as the network's own: None where the host has no link of that name. It is never deleted, and
+    /// what is changed on it goes back to what it was.
+    ///
+    /// # Errors
+    /// invalid-argument for a link that is no bridge, denied without the grant.
+    pub fn adopt_bridge(&mut self, name: &LinkName) -> Result<Option<LinkId>> {
+        let run = self.call()?;
+        run.may_record()?;
+        run.allow(&Want::Adopt { name: name.as_str() })?;
+        let Some(link) = run.host_link(LinkQuery::Name(name))? else {
+            return Ok(None);
+        };
+        let entry = run.links.get_mut(link)?;
+        if entry.kind != "bridge" {
+            let kind = Some(entry.kind.as_str()).filter(|k| !k.is_empty()).unwrap_or("device");
+            return Err(Error::invalid(format!(
+                "the host has a link {name} already, and it is a {kind}: expected the name of a bridge, or one that no link has"
+            )));
+        }
+        entry.adopted = true;
+        Ok(Some(link))
     }
 
     /// The two ends, of which the second is labelled `label`-peer.
@@ -161,6 +184,7 @@ impl Running {
             ports_isolated: false,
             routed: Vec::new(),
             origin: Origin::New,
+            adopted: false,
             gone: false,
         }
     }

@@ -88,6 +88,12 @@ impl Operation {
         Ok(run.info(entry)?.mtu)
     }
 
+    /// The MTU on record, without asking the kernel: as it was given to a link of its own, as it was seen of one of the host's. None for the
+    /// kernel's default.
+    pub fn recorded_mtu(&mut self, link: LinkId) -> Result<Option<u32>> {
+        Ok(self.call()?.links.get(link)?.mtu)
+    }
+
     /// Those that the kernel has, and those of the plan.
     pub fn link_addresses(&mut self, link: LinkId) -> Result<Vec<IpNetwork>> {
         let run = self.call()?;
@@ -141,7 +147,7 @@ impl Operation {
 
 impl Running {
     /// A handle for a link of the host; None for one that is not there, or is another driver's.
-    fn host_link(&mut self, query: LinkQuery<'_>) -> Result<Option<LinkId>> {
+    pub(super) fn host_link(&mut self, query: LinkQuery<'_>) -> Result<Option<LinkId>> {
         let info = self.kernel().link(self.namespace(), query)?;
         Ok(info
             .filter(|info| info.index.get() < OWN_INDEXES)
@@ -200,6 +206,7 @@ fn host_entry(info: LinkInfo) -> Entry {
         ports_isolated: false,
         routed: Vec::new(),
         origin: Origin::Parent,
+        adopted: false,
         gone: false,
     }
 }

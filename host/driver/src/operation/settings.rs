@@ -25,6 +25,9 @@ impl Operation {
         let run = self.call()?;
         // Nothing is changed where a parent is up already, and many drivers make sure of it.
         let entry = run.target(link)?;
+        if entry.adopted {
+            return run.set_adopted_up(&entry, up);
+        }
         if entry.origin == Origin::Parent && run.info(&entry)?.up == up {
             return Ok(());
         }
@@ -109,6 +112,9 @@ impl Operation {
         run.check_step(&Want::Bandwidth)?;
         let entry = run.own_target(link, "the bandwidth")?;
         run.cancel(|make| matches!(make, Make::Bandwidth { link, .. } if *link == entry.at));
+        if ingress.is_none() && egress.is_none() && entry.origin == Origin::New {
+            return Ok(());
+        }
         run.step(
             &Want::Bandwidth,
             Make::Bandwidth {
@@ -146,8 +152,25 @@ impl Running {
         )
     }
 
-    /// MTU and MAC of a new link go into its creation, where they cost no message.
+    /// Recorded also where it is so already: of the networks that share the bridge, the last one is to put back what the first one found.
+    fn set_adopted_up(&mut self, entry: &Entry, up: bool) -> Result<()> {
+        let was = LinkSetting::Up(self.info(entry)?.up);
+        self.step(
+            &Want::Own,
+            Make::Set {
+                link: entry.at,
+                to: LinkSetting::Up(up),
+                was: Some(was),
+            },
+        )
+    }
+
+    /// MTU and MAC of a new link go into its creation, where they cost no message. But a bridge forgets the MTU that it was made with at its
+    /// first port; one that is set afterwards stays (br_change_mtu of net/bridge/br_device.c).
     fn fold(&mut self, entry: &Entry, to: &LinkSetting) -> bool {
+        if entry.kind == "bridge" && matches!(to, LinkSetting::Mtu(_)) {
+            return false;
+        }
         let Some(end) = self.new_end(entry) else { return false };
         match to {
             LinkSetting::Mtu(mtu) => *end.mtu = Some(*mtu),

@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub ports_isolated: bool,
     pub routed: Vec<Family>,
     pub origin: Origin,
+    /// A bridge of the host that serves as the network's own: what a network does with its bridge may be done with this one.
+    pub adopted: bool,
     /// Deleted by this operation.
     pub gone: bool,
 }
@@ -56,6 +58,7 @@ impl Entry {
             ports_isolated: link.ports_isolated,
             routed: link.routed,
             origin: if link.planned { Origin::New } else { Origin::Own },
+            adopted: false,
             gone: false,
         }
     }
