@@ -130,6 +130,8 @@ pub struct JoinReply<Link> {
     pub gateway_ipv4: Option<IpAddr>,
     /// The default gateway, for IPv6.
     pub gateway_ipv6: Option<IpAddr>,
+    /// Metric of the default routes; None for the kernel's default.
+    pub metric: Option<u32>,
     /// Connected routes are added first, then the gateways, then the rest.
     pub routes: Vec<StaticRoute>,
 }
@@ -141,6 +143,7 @@ impl<Link> Default for JoinReply<Link> {
             interface: None,
             gateway_ipv4: None,
             gateway_ipv6: None,
+            metric: None,
             routes: Vec::new(),
         }
     }

@@ -146,6 +146,7 @@ impl<'a> Instance<'a> {
             interface,
             gateway_ipv4: convert::gateway(reply.gateway_ipv4, Family::Ipv4)?,
             gateway_ipv6: convert::gateway(reply.gateway_ipv6, Family::Ipv6)?,
+            metric: None,
             routes: convert::static_routes(reply.routes)?,
         })
     }

@@ -14,6 +14,7 @@ use jackfield_model::{Capabilities, Result};
 pub use bridge::Bridge;
 pub use host::Host;
 pub use null::Null;
+pub use options::OptionHelp;
 
 /// The driver of a network that names none.
 pub const DEFAULT: &str = "bridge";

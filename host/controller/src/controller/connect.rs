@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, OwnLink, Phase, SandboxInterface};
-use jackfield_kernel::{Ifindex, LinkAt, LinkQuery, Place as Where, Rider};
+use jackfield_kernel::{Ifindex, KernelError, LinkAt, LinkQuery, Place as Where, Rider};
 use jackfield_model::{Error, ErrorCode, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
 
 use super::{
@@ -22,6 +22,8 @@ use crate::{
     store::{Layer, notes},
 };
 
+/// Ports of a bridge (BR_MAX_PORTS of net/bridge/br_private.h: ten bits, of which zero is no port).
+const MOST_PORTS: u32 = 1023;
 /// Names of foreign links that are stepped over while an interface's name is looked for.
 const STRANGERS: usize = 256;
 
@@ -56,6 +58,7 @@ struct Prepared {
     interface: Option<Interface>,
     gateways: Vec<IpAddr>,
     ports: Vec<Ports>,
+    metric: Option<u32>,
 }
 
 impl Prepared {
@@ -173,7 +176,7 @@ impl Arrival<'_> {
         let (prepared, mut outcome, reservation) =
             self.inner.reserving(name, Layer::BootLong, || self.attempt(naming))?;
         let operation = OperationId::random();
-        let (defaults, _turn) = self.defaults(prepared.inside(), prepared.gateways.clone())?;
+        let (defaults, _turn) = self.defaults(&prepared)?;
         let record = EndpointRecord {
             driver: Some(self.driver.identity().clone()),
             stay: Some(Stay {
@@ -183,6 +186,7 @@ impl Arrival<'_> {
                 links: std::mem::take(&mut outcome.links),
                 interface: prepared.interface,
                 gateways: prepared.gateways,
+                metric: prepared.metric,
                 defaults: defaults.recorded(),
                 ports: publications(&prepared.ports),
                 age: self.place.change(|s| s.next_age()),
@@ -201,7 +205,7 @@ impl Arrival<'_> {
         if let Err(error) = applied.and_then(|applied| applied.commit(all)) {
             drop(reservation);
             self.tell_opposite(&prepared.ports);
-            return Ok(Err(error.into()));
+            return Ok(Err(self.in_words(error)));
         }
         reservation.publish();
         self.place.hold_ports(&operation, outcome.ports);
@@ -211,14 +215,28 @@ impl Arrival<'_> {
         Ok(Ok(()))
     }
 
+    /// The kernel's refusal, for people.
+    fn in_words(&self, error: KernelError) -> Error {
+        if !error.is_full_bridge() {
+            return error.into();
+        }
+        let message = format!(
+            "network {} is full: its bridge has {MOST_PORTS} ports, the most that the kernel gives a bridge; disconnect an endpoint, or connect to another network",
+            self.network.record.spec.name
+        );
+        Error::new(ErrorCode::Exhausted, message).caused_by(error)
+    }
+
     /// The default routes that can go along with the join. The turn of seeing to the sandbox's lasts until the join is on record.
-    fn defaults(&self, inside: Option<Ifindex>, gateways: Vec<IpAddr>) -> Result<(Defaults, Option<impl Drop>)> {
-        let Some(index) = inside else {
+    fn defaults(&self, prepared: &Prepared) -> Result<(Defaults, Option<impl Drop + use<'_>>)> {
+        let Some(index) = prepared.inside() else {
             return Ok((Defaults::default(), None));
         };
-        let free = self.place.change(|s| s.begin_with_defaults(&self.sandbox, &gateways));
+        let free = self
+            .place
+            .change(|s| s.begin_with_defaults(&self.sandbox, &prepared.gateways));
         let turn = (!free.is_empty()).then(|| self.place.unwind(|s| s.end_settling(&self.sandbox)));
-        Ok((Defaults::by(&free, index)?, turn))
+        Ok((Defaults::by(&free, prepared.metric, index)?, turn))
     }
 
     /// One run of the driver's calls, on a fresh instance.
@@ -312,6 +330,7 @@ impl Arrival<'_> {
                 interface,
                 gateways,
                 ports: Vec::new(),
+                metric: reply.metric,
             },
             outcome,
         ))

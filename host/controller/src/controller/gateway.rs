@@ -16,7 +16,7 @@ use crate::{
     store::notes,
 };
 
-fn default_route(gateway: IpAddr, index: Ifindex) -> Result<Plan> {
+fn default_route(gateway: IpAddr, metric: Option<u32>, index: Ifindex) -> Result<Plan> {
     let everything: IpAddr = match Family::of(gateway) {
         Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
         Family::Ipv6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
@@ -25,7 +25,10 @@ fn default_route(gateway: IpAddr, index: Ifindex) -> Result<Plan> {
         IpNetwork::new(everything, 0).map_err(|e| Error::internal("zero is no prefix length").caused_by(e))?;
     let route = Make::Route {
         place: Where::Sandbox,
-        route: Route::via(everything, gateway, index),
+        route: Route {
+            metric,
+            ..Route::via(everything, gateway, index)
+        },
     };
     Ok(Plan {
         makes: vec![route],
@@ -44,9 +47,9 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// By these gateways.
-    pub fn by(gateways: &[IpAddr], index: Ifindex) -> Result<Self> {
+    pub fn by(gateways: &[IpAddr], metric: Option<u32>, index: Ifindex) -> Result<Self> {
         let rider = |gateway: &IpAddr| {
-            default_route(*gateway, index).map(|plan| Rider {
+            default_route(*gateway, metric, index).map(|plan| Rider {
                 operation: OperationId::random(),
                 plan,
             })
@@ -80,7 +83,8 @@ impl Inner {
                         endpoint,
                         family,
                         gateway,
-                    } => self.give(place, sandbox, &endpoint, family, gateway),
+                        metric,
+                    } => self.give(place, sandbox, &endpoint, family, (gateway, metric)),
                 }
             }
         }
@@ -102,8 +106,15 @@ impl Inner {
     }
 
     /// Refused, the endpoint is not elected again; the one that is joining right now fails by it.
-    fn give(&self, place: &Place, sandbox: &SandboxId, endpoint: &EndpointId, family: Family, gateway: IpAddr) {
-        match self.try_give(place, sandbox, endpoint, family, gateway) {
+    fn give(
+        &self,
+        place: &Place,
+        sandbox: &SandboxId,
+        endpoint: &EndpointId,
+        family: Family,
+        (gateway, metric): (IpAddr, Option<u32>),
+    ) {
+        match self.try_give(place, sandbox, endpoint, family, (gateway, metric)) {
             Ok(operation) => place.change(|s| s.set_default_route(endpoint, family, Some(operation))),
             Err(error) => {
                 tracing::warn!(%endpoint, %gateway, %error, "a default route was refused");
@@ -119,7 +130,7 @@ impl Inner {
         sandbox: &SandboxId,
         endpoint: &EndpointId,
         family: Family,
-        gateway: IpAddr,
+        (gateway, metric): (IpAddr, Option<u32>),
     ) -> Result<OperationId> {
         let opened = self.open_sandbox(place, sandbox)?;
         let record = place.endpoint(endpoint)?.record;
@@ -128,7 +139,7 @@ impl Inner {
         let operation = OperationId::random();
         let applied = place
             .realm
-            .apply(&operation, &default_route(gateway, index)?, opened.at.as_ref())?;
+            .apply(&operation, &default_route(gateway, metric, index)?, opened.at.as_ref())?;
         applied.commit(vec![self.note_with_default(
             place,
             endpoint,

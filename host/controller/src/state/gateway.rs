@@ -1,5 +1,5 @@
-//! By which endpoint a sandbox's default routes go: the joined one of the highest priority, the oldest among equals, for each family by
-//! itself, since an endpoint may have a gateway for one family only.
+//! By which endpoint a sandbox's default routes go: the joined one of the highest priority, of the lowest metric among equals, and the oldest
+//! among those; for each family by itself, since an endpoint may have a gateway for one family only.
 
 use std::net::IpAddr;
 
@@ -28,6 +28,8 @@ pub enum DefaultRoute {
         family: Family,
         /// By that gateway.
         gateway: IpAddr,
+        /// With that metric.
+        metric: Option<u32>,
     },
 }
 
@@ -61,10 +63,11 @@ impl Endpoint {
     }
 
     /// Greater goes first.
-    fn rank(&self) -> (i32, std::cmp::Reverse<u64>) {
+    fn rank(&self) -> (i32, std::cmp::Reverse<u32>, std::cmp::Reverse<u64>) {
         let stay = self.record.stay.as_ref();
         (
             stay.map_or(i32::MIN, |s| s.asked.priority),
+            std::cmp::Reverse(stay.and_then(|s| s.metric).unwrap_or_default()),
             std::cmp::Reverse(stay.map_or(u64::MAX, |s| s.age)),
         )
     }
@@ -109,11 +112,13 @@ impl RealmState {
                 operation: operation.clone(),
             }),
             (None, Some(elected)) => {
-                let gateway = self.endpoints.get(elected)?.gateway(family)?;
+                let endpoint = self.endpoints.get(elected)?;
+                let gateway = endpoint.gateway(family)?;
                 Some(DefaultRoute::Give {
                     endpoint: elected.clone(),
                     family,
                     gateway,
+                    metric: endpoint.record.stay.as_ref().and_then(|s| s.metric),
                 })
             }
             (None, None) => None,

@@ -117,6 +117,9 @@ pub struct Stay {
     /// The gateways that the driver gave.
     #[serde(default)]
     pub gateways: Vec<std::net::IpAddr>,
+    /// The metric that the driver gave its default routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
     /// Its default routes that stand, and under which operation.
     #[serde(default)]
     pub defaults: Vec<(Family, OperationId)>,

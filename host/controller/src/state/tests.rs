@@ -92,6 +92,7 @@ fn stay(sandbox: &SandboxId, priority: i32, gateways: &[&str], age: u64) -> Stay
         }),
         gateways: gateways.iter().map(|g| g.parse().unwrap()).collect(),
         ports: Vec::new(),
+        metric: None,
         defaults: Vec::new(),
         age,
     }

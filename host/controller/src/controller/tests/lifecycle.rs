@@ -257,7 +257,7 @@ fn bad_requests_are_refused_in_words_and_change_nothing() {
         (
             with(&|r| drop(r.options.insert("bridge".into(), "sixteen-bytes-xx".into()))),
             ErrorCode::InvalidArgument,
-            "16 bytes",
+            "1 to 15 bytes",
         ),
         (
             with(&|r| (r.driver, r.pools) = (Some("null".into()), vec![subnet("10.9.0.0/24")])),

@@ -59,6 +59,7 @@ impl Driver for Idle {
             interface: None,
             gateway_ipv4: None,
             gateway_ipv6: None,
+            metric: None,
             routes: Vec::new(),
         })
     }
