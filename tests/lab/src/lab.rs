@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{IpAddr, Ipv6Addr},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -203,7 +204,17 @@ impl Lab {
         answers
             .into_iter()
             .collect::<jackfield_kernel::Result<()>>()
-            .during("change a namespace")
+            .during("change a namespace")?;
+        // As the host does it: the first packet to a new IPv6 address is to arrive.
+        let added = requests.iter().filter_map(|request| match request {
+            Request::AddAddress { address, .. } => Some(address.ip()),
+            _ => None,
+        });
+        let ipv6: Vec<_> = added.filter_map(ipv6_of).collect();
+        self.kernel
+            .await_addresses(namespace, &ipv6)
+            .during("wait for addresses")?;
+        Ok(())
     }
 
     /// Path of a namespace of this lab.
@@ -280,6 +291,13 @@ impl Drop for Lab {
         unpin_all(&self.kernel, &self.path("netns"));
         // A host that was killed leaves its pinned sandboxes: the folder cannot go while something is mounted in it.
         unpin_all(&self.kernel, &self.path("run/netns"));
+    }
+}
+
+fn ipv6_of(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() => Some(v6),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use jackfield_driver::{Driver, LinkId, Operation};
 use jackfield_model::{EndpointReply, EndpointSpec, Error, JoinReply, JoinSpec, NetworkSpec, Result};
 
-use super::{null::refuse_pools, options::refuse_unknown};
+use super::{null::refuse_pools, options::refuse_all};
 
 /// The driver.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl Driver for Host {
             ));
         }
         refuse_pools("host", spec)?;
-        refuse_unknown("option of a host network", &spec.options, &[])
+        refuse_all("option of a host network", &spec.options)
     }
 
     fn create_endpoint(
@@ -31,12 +31,12 @@ impl Driver for Host {
                 "an endpoint of a host network has no MAC address of its own: leave out {mac}"
             )));
         }
-        refuse_unknown("option of a host endpoint", &spec.options, &[])?;
+        refuse_all("option of a host endpoint", &spec.options)?;
         Ok(EndpointReply::default())
     }
 
     fn join(&mut self, _op: &mut Operation, spec: &JoinSpec) -> Result<JoinReply<LinkId>> {
-        refuse_unknown("join option of a host endpoint", &spec.options, &[])?;
+        refuse_all("join option of a host endpoint", &spec.options)?;
         Ok(JoinReply::default())
     }
 }

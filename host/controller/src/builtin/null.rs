@@ -3,7 +3,7 @@
 use jackfield_driver::{Driver, LinkId, Operation};
 use jackfield_model::{EndpointReply, EndpointSpec, Error, JoinReply, JoinSpec, NetworkSpec, Result};
 
-use super::options::refuse_unknown;
+use super::options::refuse_all;
 
 /// The driver.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub struct Null;
 impl Driver for Null {
     fn create_network(&mut self, _op: &mut Operation, spec: &NetworkSpec) -> Result<()> {
         refuse_pools("null", spec)?;
-        refuse_unknown("option of a null network", &spec.options, &[])
+        refuse_all("option of a null network", &spec.options)
     }
 
     fn create_endpoint(
@@ -21,12 +21,12 @@ impl Driver for Null {
         _network: &NetworkSpec,
         spec: &EndpointSpec,
     ) -> Result<EndpointReply> {
-        refuse_unknown("option of a null endpoint", &spec.options, &[])?;
+        refuse_all("option of a null endpoint", &spec.options)?;
         Ok(EndpointReply::default())
     }
 
     fn join(&mut self, _op: &mut Operation, spec: &JoinSpec) -> Result<JoinReply<LinkId>> {
-        refuse_unknown("join option of a null endpoint", &spec.options, &[])?;
+        refuse_all("join option of a null endpoint", &spec.options)?;
         Ok(JoinReply::default())
     }
 }
