@@ -35,7 +35,7 @@ pub use linux::{Linux, netns};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, Realm, Recovered, RecoveredState, Rider, SandboxAt};
-pub use request::{Batch, FirewallChange, Leading, Request};
+pub use request::{Batch, FirewallChange, Leading, Request, StaleConnections};
 pub use sim::Simulated;
 
 /// Marks what is ours: the protocol of our addresses (IFA_PROTO), routes and rules (RTPROT, not in /etc/iproute2/rt_protos) and neighbours.

@@ -16,10 +16,10 @@ mod links;
 
 use std::collections::BTreeMap;
 
-use jackfield_model::{Family, OperationId, Transport};
+use jackfield_model::{Family, OperationId};
 
 use crate::{
-    Batch, FirewallChange, Ifindex, Leading, LinkAt, Make, Namespace, Place, Plan, Request,
+    Batch, FirewallChange, Ifindex, LinkAt, Make, Namespace, Place, Plan, Request,
     plan::{FirewallRule, LinkKind, LinkSetting, Route, SysctlKey, SysctlTable},
 };
 
@@ -322,11 +322,7 @@ impl Steps {
             let adds = rules.iter().map(|(_, rule)| FirewallChange::Add((*rule).clone()));
             let changes = std::iter::once(FirewallChange::EnsureTable).chain(adds).collect();
             let makes = rules.iter().map(|(at, _)| *at).collect();
-            let stale: Vec<Request> = rules.iter().filter_map(|(_, rule)| stale_connections(rule)).collect();
             self.add(Place::Realm, class, Request::Firewall(changes), makes);
-            for request in stale {
-                self.add(Place::Realm, class, request, vec![]);
-            }
         }
     }
 
@@ -364,19 +360,6 @@ pub fn firewall_rules(plan: &Plan) -> impl Iterator<Item = (usize, &FirewallRule
             None
         }
     })
-}
-
-/// A client that keeps its socket is on a connection that was there before the port: its packets would go on to where they went.
-/// TCP and SCTP clients connect anew.
-fn stale_connections(rule: &FirewallRule) -> Option<Request> {
-    match rule {
-        FirewallRule::Publish { mapping, target } if mapping.transport == Transport::Udp => Some(Request::FlushPort {
-            mapping: mapping.clone(),
-            target: *target,
-            leading: Leading::Elsewhere,
-        }),
-        _ => None,
-    }
 }
 
 /// The request of a step that needs one of its own. Links, address generation and the firewall are compiled elsewhere.

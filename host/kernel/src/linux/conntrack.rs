@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr, ops::RangeInclusive};
 
-use jackfield_model::{PortMapping, Transport};
+use jackfield_model::Transport;
 use nix::errno::Errno;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     describe,
     socket::{Answer, Message, Refusal, Socket},
 };
-use crate::{KernelError, Leading, Namespace, Request, Result};
+use crate::{KernelError, Leading, Namespace, Request, Result, StaleConnections};
 
 /// NFNL_SUBSYS_CTNETLINK of include/uapi/linux/netfilter/nfnetlink.h, as the high byte of a message's type.
 const SUBSYSTEM: u16 = 1 << 8;
@@ -53,17 +53,15 @@ pub(super) fn flush(linux: &Linux, namespace: &Namespace, address: IpAddr, reque
 }
 
 /// Connections to a published port.
-pub(super) struct Port {
+struct Port<'a> {
     protocol: u8,
     ports: RangeInclusive<u16>,
-    /// None for all addresses of the host.
-    address: Option<IpAddr>,
-    target: IpAddr,
-    leading: Leading,
+    stale: &'a StaleConnections,
 }
 
-impl Port {
-    pub(super) fn new(mapping: &PortMapping, target: IpAddr, leading: Leading) -> Self {
+impl<'a> Port<'a> {
+    fn new(stale: &'a StaleConnections) -> Self {
+        let mapping = &stale.mapping;
         let protocol = match mapping.transport {
             Transport::Tcp => libc::IPPROTO_TCP,
             Transport::Udp => libc::IPPROTO_UDP,
@@ -73,15 +71,13 @@ impl Port {
             // The protocols are below 256.
             protocol: protocol as u8,
             ports: mapping.host_port..=mapping.host_port.saturating_add(mapping.count.saturating_sub(1)),
-            address: Some(mapping.host_address).filter(|address| !address.is_unspecified()),
-            target,
-            leading,
+            stale,
         }
     }
 
     /// The connections of its family and protocol. The kernel looks through all that it tracks, and hands over only these.
     fn get(&self) -> Message {
-        let mut message = get(self.target);
+        let mut message = get(self.stale.target);
         append_nested(&mut message.body, CTA_TUPLE_ORIG | NESTED, |tuple| {
             append_nested(tuple, CTA_TUPLE_PROTO | NESTED, |protocol| {
                 append(protocol, CTA_PROTO_NUM, &[self.protocol]);
@@ -108,24 +104,51 @@ impl Port {
         let protocol = asked.and_then(|tuple| tuple.get_nested(CTA_TUPLE_PROTO));
         let number = protocol.and_then(|p| p.get_u8(CTA_PROTO_NUM));
         let port = protocol.and_then(|p| p.get(CTA_PROTO_DST_PORT)?.try_into().ok().map(u16::from_be_bytes));
-        let there = ip(answered, CTA_IP_SOURCE) == Some(self.target);
+        let StaleConnections {
+            mapping,
+            target,
+            leading,
+        } = self.stale;
+        let (host, there) = (ip(asked, CTA_IP_DESTINATION), ip(answered, CTA_IP_SOURCE));
         number == Some(self.protocol)
             && port.is_some_and(|port| self.ports.contains(&port))
-            && self
-                .address
-                .is_none_or(|address| ip(asked, CTA_IP_DESTINATION) == Some(address))
-            && there == (self.leading == Leading::There)
+            && (mapping.host_address.is_unspecified() || host == Some(mapping.host_address))
+            && (there == Some(*target)) == (*leading == Leading::There)
+    }
+
+    /// Whether one list holds the connections of both.
+    fn is_listed_with(&self, other: &Self) -> bool {
+        self.protocol == other.protocol && self.stale.target.is_ipv4() == other.stale.target.is_ipv4()
     }
 }
 
-/// Forgets the connections to a published port. Where nothing is tracked at all that is asked for with one cheap question, since the
-/// kernel goes through a table of tens of thousands of slots to list even nothing.
-pub(super) fn flush_port(linux: &Linux, namespace: &Namespace, port: &Port, request: &Request) -> Result<()> {
-    let flushed = linux.netfilter(namespace, |socket| {
+/// Forgets connections to published ports. Where nothing is tracked at all that is asked for with one cheap question, since the kernel goes
+/// through its whole table to list even nothing.
+pub(super) fn flush_ports(
+    linux: &Linux,
+    namespace: &Namespace,
+    stale: &[StaleConnections],
+    request: &Request,
+) -> Result<()> {
+    let flushed = linux.tracking(namespace, |socket| {
         if matches!(count(socket)?, Ok(Some(0))) {
             return Ok(Ok(()));
         }
-        flush_those(socket, port.get(), |connection| port.is_meant(connection))
+        let mut ports: Vec<Port<'_>> = stale.iter().map(Port::new).collect();
+        while let Some(first) = ports.pop() {
+            let (mut listed, others): (Vec<_>, Vec<_>) =
+                ports.into_iter().partition(|port| port.is_listed_with(&first));
+            let listing = first.get();
+            listed.push(first);
+            let flushed = flush_those(socket, listing, |connection| {
+                listed.iter().any(|port| port.is_meant(connection))
+            })?;
+            if flushed.is_err() {
+                return Ok(flushed);
+            }
+            ports = others;
+        }
+        Ok(Ok(()))
     })?;
     explained(flushed, request)
 }

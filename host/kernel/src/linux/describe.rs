@@ -77,7 +77,7 @@ pub(crate) fn describe(request: &Request) -> (&'static str, String) {
         Request::SetBandwidth { index, .. } => ("limit the bandwidth of", on(index)),
         Request::Firewall(changes) => ("change", format!("the firewall ({} changes)", changes.len())),
         Request::FlushConntrack { address } => ("forget connections of", address.to_string()),
-        Request::FlushPort { mapping, .. } => ("forget connections to", mapping.to_string()),
+        Request::FlushPorts(stale) => ("forget connections to", format!("{} published ports", stale.len())),
     }
 }
 

@@ -51,16 +51,7 @@ fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<Resu
             tap::create(linux, namespace, request)
         }
         Request::FlushConntrack { address } => conntrack::flush(linux, namespace, *address, request),
-        Request::FlushPort {
-            mapping,
-            target,
-            leading,
-        } => conntrack::flush_port(
-            linux,
-            namespace,
-            &conntrack::Port::new(mapping, *target, *leading),
-            request,
-        ),
+        Request::FlushPorts(stale) => conntrack::flush_ports(linux, namespace, stale, request),
         Request::SetBandwidth { index, ingress, egress } => {
             bandwidth::set(linux, namespace, (*index, *ingress, *egress), request)
         }

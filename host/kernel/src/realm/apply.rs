@@ -2,16 +2,21 @@
 
 use std::borrow::Cow;
 
-use jackfield_model::OperationId;
+use jackfield_model::{OperationId, Transport};
 use nix::errno::Errno;
 
-use super::{SandboxAt, core::Core, tally::Shared};
+use super::{
+    SandboxAt,
+    core::{Core, stale_connections},
+    queue::Work,
+    tally::Shared,
+};
 use crate::{
-    Ifindex, KernelError, LinkQuery, Namespace, Place, Plan, Request, Result,
+    Ifindex, KernelError, Leading, LinkQuery, Namespace, Place, Plan, Request, Result, StaleConnections,
     compile::{Context, DEAF, LOOPBACK, Stage, accept_ra, compile, reaches_sandbox},
     journal::{Record, SandboxRef},
     plan::LinkSetting,
-    takedown::{Stands, Style},
+    takedown::{Leftover, Stands, Style},
 };
 
 /// A plan that rides along with another one's: journalled, applied and committed with it, and taken back by itself.
@@ -83,12 +88,23 @@ impl Core {
                     shared.stands(operation, plan, sandbox.map(Namespace::id));
                     shared.applied.insert(operation.clone());
                 });
+                self.let_go_of(stale_connections(&whole, Leading::Elsewhere));
                 Ok(())
             }
             Some(refusal) => {
                 self.abandon_all(&mut shared, joint, &stands, sandbox);
                 Err(refusal)
             }
+        }
+    }
+
+    /// A client that keeps its socket is on a connection that was there before the port: its packets would go on to where they went.
+    /// They are looked for behind the caller's back; a host that is killed meanwhile leaves them to their own end, half a minute later.
+    fn let_go_of(&self, stale: Vec<StaleConnections>) {
+        let udp = |stale: &StaleConnections| stale.mapping.transport == Transport::Udp;
+        let leftovers: Vec<Leftover> = stale.into_iter().filter(udp).map(Leftover::Connections).collect();
+        if !leftovers.is_empty() {
+            self.queue.push(Work::Delete(None, leftovers));
         }
     }
 
@@ -207,11 +223,9 @@ impl Core {
     }
 }
 
-/// A link without IPv6 makes no link-local addresses and hears no router advertisements; it cannot be told not to. And where connections
-/// cannot be listed, none is forgotten.
+/// A link without IPv6 makes no link-local addresses and hears no router advertisements; it cannot be told not to.
 fn is_so_anyway(request: &Request, error: &KernelError) -> bool {
     match request {
-        Request::FlushPort { .. } => matches!(error, KernelError::Unsupported(_)),
         Request::SetLink {
             setting: LinkSetting::AddressGeneration(false),
             ..

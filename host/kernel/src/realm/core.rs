@@ -12,8 +12,8 @@ use super::{
     tally::Shared,
 };
 use crate::{
-    FirewallChange, Ifindex, Kernel, KernelError, Leading, Namespace, Request, Result,
-    compile::LOOPBACK,
+    FirewallChange, Ifindex, Kernel, KernelError, Leading, Namespace, Plan, Request, Result, StaleConnections,
+    compile::{LOOPBACK, firewall_rules},
     journal::{Entry, Journal, Phase, Record, SandboxRef},
     plan::{FirewallRule, LinkSetting},
     takedown::{Leftover, Stands, Style, Takedown, takedown},
@@ -128,8 +128,12 @@ impl Core {
         let in_sandbox = sandbox.is_none_or(|namespace| self.send_all(operation, namespace, &down.sandbox));
         let in_realm = self.send_all(operation, &self.namespace, &down.realm);
         let in_table = self.empty_table(shared, operation, &down.firewall);
-        let forgotten = self.forget_connections(operation, &down.firewall);
-        let complete = in_sandbox && in_realm && in_table && forgotten;
+        let complete = in_sandbox && in_realm && in_table;
+        // What came to nothing has led nobody anywhere.
+        if entry.phase != Phase::Begun {
+            let stale = stale_connections(&entry.plan, Leading::There);
+            down.leftovers.extend(stale.into_iter().map(Leftover::Connections));
+        }
         if complete {
             shared.gone(operation, &entry.plan, sandbox_id);
         }
@@ -153,7 +157,7 @@ impl Core {
         for error in answers
             .into_iter()
             .filter_map(Result::err)
-            .filter(|e| !e.errno().is_some_and(is_missing) && !matches!(e, KernelError::Unsupported(_)))
+            .filter(|e| !e.errno().is_some_and(is_missing))
         {
             tracing::warn!(operation = operation.short(), %error, "not taken back yet; trying again later");
             done = false;
@@ -174,20 +178,6 @@ impl Core {
             );
         }
         self.remove_elements(operation, rules)
-    }
-
-    /// The connections by ports that are published no more.
-    fn forget_connections(&self, operation: &OperationId, rules: &[FirewallRule]) -> bool {
-        let flush = |rule: &FirewallRule| match rule {
-            FirewallRule::Publish { mapping, target } => Some(Request::FlushPort {
-                mapping: mapping.clone(),
-                target: *target,
-                leading: Leading::There,
-            }),
-            _ => None,
-        };
-        let flushes: Vec<Request> = rules.iter().filter_map(flush).collect();
-        self.send_all(operation, &self.namespace, &flushes)
     }
 
     /// One transaction; where an element is missing it refuses all of them, so then each goes alone.
@@ -221,6 +211,19 @@ impl Core {
             self.queue.push(Work::TakeBack(operation.clone()));
         }
     }
+}
+
+/// The connections to the ports that a plan publishes.
+pub fn stale_connections(plan: &Plan, leading: Leading) -> Vec<StaleConnections> {
+    let stale = |(_, rule): (usize, &FirewallRule)| match rule {
+        FirewallRule::Publish { mapping, target } => Some(StaleConnections {
+            mapping: mapping.clone(),
+            target: *target,
+            leading,
+        }),
+        _ => None,
+    };
+    firewall_rules(plan).filter_map(stale).collect()
 }
 
 /// The kernel gives 127.0.0.1 to a loopback that comes up without an address, and does not take it away again by itself.

@@ -17,7 +17,7 @@ use super::{
     queue::{Chore, Work},
 };
 use crate::{
-    Ifindex, LinkQuery, Request,
+    Ifindex, KernelError, LinkQuery, Request, StaleConnections,
     journal::{Phase, Record},
     takedown::{Leftover, Stands, Style, removals},
 };
@@ -35,9 +35,10 @@ pub fn start(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
 impl Core {
     fn reap(&self, chores: Vec<Chore>) {
         let failed = self.delete_groups(&groups(&chores));
+        let forgotten = self.forget_connections(&chores);
         for chore in chores {
             let done = match &chore.work {
-                Work::Delete(operation, leftovers) => self.delete(operation.as_ref(), leftovers, &failed),
+                Work::Delete(operation, leftovers) => self.delete(operation.as_ref(), leftovers, &failed, forgotten),
                 Work::TakeBack(operation) => self.take_back_again(operation),
                 Work::Removals(operation) => self.remove_again(operation),
             };
@@ -68,8 +69,39 @@ impl Core {
         }
     }
 
-    fn delete(&self, operation: Option<&OperationId>, leftovers: &[Leftover], failed: &BTreeSet<u32>) -> bool {
+    /// Forgets those of all chores at once, since each look through the kernel's connections takes as long as this one.
+    fn forget_connections(&self, chores: &[Chore]) -> bool {
+        let stale = |leftover: &Leftover| match leftover {
+            Leftover::Connections(stale) => Some(stale.clone()),
+            _ => None,
+        };
+        let stale: Vec<StaleConnections> = leftovers(chores).filter_map(stale).collect();
+        if stale.is_empty() {
+            return true;
+        }
+        let error = match self.kernel.send(&self.namespace, &[Request::FlushPorts(stale)]) {
+            Ok(answers) => answers.into_iter().find_map(Result::err),
+            Err(error) => Some(error),
+        };
+        match error {
+            // Where connections cannot be listed, they end by themselves.
+            None | Some(KernelError::Unsupported(_) | KernelError::NamespaceGone(_)) => true,
+            Some(error) => {
+                tracing::warn!(%error, "connections to ports that are published no more go on; trying again later");
+                false
+            }
+        }
+    }
+
+    fn delete(
+        &self,
+        operation: Option<&OperationId>,
+        leftovers: &[Leftover],
+        failed: &BTreeSet<u32>,
+        forgotten: bool,
+    ) -> bool {
         let gone = |leftover: &Leftover| match leftover {
+            Leftover::Connections(_) => forgotten,
             Leftover::Group(group) => !failed.contains(group),
             Leftover::InSandbox { index, mac } => operation.is_none_or(|o| self.delete_in_sandbox(o, *index, *mac)),
         };
@@ -185,22 +217,18 @@ impl Core {
     }
 }
 
-fn groups(chores: &[Chore]) -> BTreeSet<u32> {
-    let leftovers = chores.iter().filter_map(|c| {
-        if let Work::Delete(_, leftovers) = &c.work {
-            Some(leftovers)
-        } else {
-            None
-        }
+fn leftovers(chores: &[Chore]) -> impl Iterator<Item = &Leftover> {
+    let leftovers = chores.iter().filter_map(|chore| match &chore.work {
+        Work::Delete(_, leftovers) => Some(leftovers),
+        _ => None,
     });
-    leftovers
-        .flatten()
-        .filter_map(|l| {
-            if let Leftover::Group(group) = l {
-                Some(*group)
-            } else {
-                None
-            }
-        })
-        .collect()
+    leftovers.flatten()
+}
+
+fn groups(chores: &[Chore]) -> BTreeSet<u32> {
+    let group = |leftover: &Leftover| match leftover {
+        Leftover::Group(group) => Some(*group),
+        _ => None,
+    };
+    leftovers(chores).filter_map(group).collect()
 }

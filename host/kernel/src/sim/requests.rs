@@ -43,7 +43,7 @@ impl State {
             Request::WriteSysctl { index, key, value } => space.write_sysctl(*index, key, value),
             Request::SetBandwidth { index, ingress, egress } => space.set_bandwidth(*index, *ingress, *egress),
             Request::Firewall(changes) => space.change_firewall(changes),
-            Request::FlushConntrack { .. } | Request::FlushPort { .. } => Ok(()),
+            Request::FlushConntrack { .. } | Request::FlushPorts(_) => Ok(()),
             // Those that reach beyond the namespace were answered before.
             Request::CreateLink { .. }
             | Request::SetLink { .. }

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use jackfield_model::{IpNetwork, LinkName, MacAddr};
 
 use crate::{
-    Ifindex, LinkAt, LinkInfo, Make, Place, Plan, Removal, Request, Result,
+    Ifindex, LinkAt, LinkInfo, Make, Place, Plan, Removal, Request, Result, StaleConnections,
     compile::{End, PlannedLink, link_of, planned_links},
     plan::{BridgePortAttributes, FirewallRule, LinkKind, LinkSetting, MacvlanMode, SysctlKey},
 };
@@ -60,8 +60,8 @@ pub trait Evidence {
     fn is_anothers(&self, object: &Object<'_>) -> bool;
 }
 
-/// A link that is out of the way and has yet to be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is out of the way and has yet to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
     /// In the realm, by its group.
     Group(u32),
@@ -72,6 +72,8 @@ pub enum Leftover {
         /// Its MAC, where its kind has one of its own.
         mac: Option<MacAddr>,
     },
+    /// Connections that lead nowhere any more.
+    Connections(StaleConnections),
 }
 
 /// What to send.

@@ -65,7 +65,7 @@ pub(super) fn message(request: &Request) -> Option<Result<Message>> {
         | Request::SetBandwidth { .. }
         | Request::Firewall(_)
         | Request::FlushConntrack { .. }
-        | Request::FlushPort { .. } => return None,
+        | Request::FlushPorts(_) => return None,
     };
     Some(Ok(message))
 }

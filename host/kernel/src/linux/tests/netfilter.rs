@@ -9,7 +9,7 @@ use jackfield_model::{PortMapping, Transport};
 use nix::errno::Errno;
 
 use super::{Bench, bridge, index, ip, name, net, up};
-use crate::{FirewallChange, Ifindex, Leading, Request, netns, plan::FirewallRule};
+use crate::{FirewallChange, Ifindex, Leading, Request, StaleConnections, netns, plan::FirewallRule};
 
 fn masquerade() -> FirewallRule {
     FirewallRule::Masquerade {
@@ -92,11 +92,12 @@ fn the_connections_to_a_published_port_are_told_by_where_they_lead() {
             count,
         };
         let target = ip(target);
-        bench.realm(&[Request::FlushPort {
+        let stale = StaleConnections {
             mapping,
             target,
             leading,
-        }]);
+        };
+        bench.realm(&[Request::FlushPorts(vec![stale])]);
         tracked(&bench)
     };
     assert_eq!(
