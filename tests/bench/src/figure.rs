@@ -16,11 +16,13 @@ pub enum Measured {
     DriverLoadCached,
     DriverLoadCold,
     DriverCallFresh,
+    PublishFirst,
+    PublishTenThousandth,
 }
 
 impl Measured {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::JoinFloor,
         Self::JoinKernel,
         Self::JoinApiBridge,
@@ -30,6 +32,8 @@ impl Measured {
         Self::DriverLoadCached,
         Self::DriverLoadCold,
         Self::DriverCallFresh,
+        Self::PublishFirst,
+        Self::PublishTenThousandth,
     ];
 
     /// Its name.
@@ -44,6 +48,8 @@ impl Measured {
             Self::DriverLoadCached => "driver/load-cached",
             Self::DriverLoadCold => "driver/load-cold",
             Self::DriverCallFresh => "driver/call-fresh",
+            Self::PublishFirst => "publish/first",
+            Self::PublishTenThousandth => "publish/10000th",
         }
     }
 
@@ -59,6 +65,8 @@ impl Measured {
             Self::DriverLoadCached => "HTTP, a component compiled before",
             Self::DriverLoadCold => "HTTP, a component never seen",
             Self::DriverCallFresh => "a fresh instance and a call",
+            Self::PublishFirst => "HTTP, a port of an endpoint, on a host without any",
+            Self::PublishTenThousandth => "HTTP, the same beside 9,999 others",
         }
     }
 }
@@ -170,6 +178,14 @@ pub fn verdicts(what: Measured, figures: &BTreeMap<Measured, Figure>) -> Vec<Ver
         Measured::DriverLoadCached => vec![median(5_000.0, "<= 5,000")],
         Measured::DriverLoadCold => vec![median(150_000.0, "<= 150,000")],
         Measured::DriverCallFresh => vec![median(40.0, "<= 40")],
+        Measured::PublishFirst => Vec::new(),
+        Measured::PublishTenThousandth => {
+            let first = beside(Measured::PublishFirst);
+            first
+                .map(|f| median(f.median * 1.20, "<= 1.20 x first"))
+                .into_iter()
+                .collect()
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod floor;
 mod kernel;
 mod naive;
 mod place;
+mod publish;
 mod raw;
 mod report;
 mod subject;
@@ -28,6 +29,7 @@ use clap::Parser;
 use jackfield_lab::{Lab, private};
 
 use failure::{During, Result};
+use figure::Measured;
 use subject::Subject;
 
 #[derive(Debug, Parser)]
@@ -46,6 +48,9 @@ struct Arguments {
     /// Only what needs no host and no component: floor, kernel crate, the naive way
     #[arg(long)]
     kernel_only: bool,
+    /// Only published ports
+    #[arg(long, conflicts_with = "kernel_only")]
+    ports_only: bool,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +73,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let pause = Duration::from_millis(arguments.pause);
     let samples = if arguments.kernel_only {
         subject::interleave(&mut by_netlink()?, arguments.rounds, pause)?
+    } else if arguments.ports_only {
+        ports_alone(arguments.rounds, pause)?
     } else {
         beside_a_host(arguments.rounds, pause)?
     };
@@ -88,9 +95,31 @@ fn by_netlink<'a>() -> Result<Vec<Box<dyn Subject + 'a>>> {
     ])
 }
 
+/// A realm for each of the hosts that publish.
+fn port_labs() -> Result<(Lab, Lab)> {
+    let lab = |name| Lab::new(name).during("make a realm");
+    Ok((lab("bench-ports-first")?, lab("bench-ports-full")?))
+}
+
+/// The first port of a host, and the ten-thousandth of another.
+fn ports<'a>(empty: &'a Lab, full: &'a Lab) -> Result<Vec<Box<dyn Subject + 'a>>> {
+    Ok(vec![
+        Box::new(publish::Publish::beside(empty, 0, Measured::PublishFirst)?),
+        Box::new(publish::Publish::beside(full, 9_999, Measured::PublishTenThousandth)?),
+    ])
+}
+
+fn ports_alone(rounds: usize, pause: Duration) -> Result<figure::Samples> {
+    let (empty, full) = port_labs()?;
+    let samples = subject::interleave(&mut ports(&empty, &full)?, rounds, pause)?;
+    [&empty, &full].into_iter().try_for_each(Lab::passed).during("end")?;
+    Ok(samples)
+}
+
 /// All of them, with a host at work.
 fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     let lab = Lab::new("bench").during("make a realm")?;
+    let (empty, full) = port_labs()?;
     let host = api::host(&lab)?;
     let mut subjects = by_netlink()?;
     subjects.push(Box::new(api::Join::built_in(&lab)?));
@@ -98,9 +127,13 @@ fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     subjects.push(Box::new(api::Cached::new(&lab)?));
     subjects.push(Box::new(api::Cold::new(&lab)?));
     subjects.push(Box::new(call::Call::new()?));
+    subjects.extend(ports(&empty, &full)?);
     let samples = subject::interleave(&mut subjects, rounds, pause)?;
     drop(subjects);
     host.stop().during("stop the host")?;
-    lab.passed().during("end")?;
+    [&lab, &empty, &full]
+        .into_iter()
+        .try_for_each(Lab::passed)
+        .during("end")?;
     Ok(samples)
 }
