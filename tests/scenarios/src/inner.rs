@@ -103,10 +103,14 @@ impl Inner {
         Ok(self.kernel.open_namespace(&NamespaceSource::Path(path))?)
     }
 
-    /// Connects a sandbox to `blue`.
-    pub fn connect(&self, realm: RealmRef, sandbox: &str) -> Result<(), Error> {
+    /// Connects a sandbox to `blue`, with these ports published.
+    pub fn connect(&self, realm: RealmRef, sandbox: &str, ports: &[&str]) -> Result<(), Error> {
+        let join = Join {
+            publish: ports.iter().map(|port| port.parse()).collect::<Result<_, _>>()?,
+            ..Join::default()
+        };
         self.controller
-            .connect(realm, "blue", sandbox, CreateEndpoint::default(), Join::default())
+            .connect(realm, "blue", sandbox, CreateEndpoint::default(), join)
             .map(drop)
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use jackfield_kernel::{Dump, Kernel, NamespaceSource};
 use jackfield_lab::{Client, Host, HostOptions, Lab, LabError, Result, component};
 use jackfield_scenarios::{KINDS, Kind, expect_as_before, load};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Far more than one scenario appends; the loop ends when the host no longer dies.
 const MOST_RECORDS: usize = 200;
@@ -20,8 +20,11 @@ fn work(client: &mut Client, kind: &Kind) -> Result<()> {
         .post("/v1/sandboxes", &json!({ "name": "a" }))?
         .ok("create sandbox")?;
     client
-        .post("/v1/networks/blue/connect", &json!({ "sandbox": "a" }))?
+        .post("/v1/networks/blue/connect", &connect(kind))?
         .ok("connect")?;
+    if kind.component.is_none() {
+        change_ports(client)?;
+    }
     client
         .post("/v1/networks/blue/disconnect", &json!({ "sandbox": "a" }))?
         .ok("disconnect")?;
@@ -30,6 +33,30 @@ fn work(client: &mut Client, kind: &Kind) -> Result<()> {
         .ok("connect again")?;
     client.delete("/v1/sandboxes/a")?.ok("delete sandbox")?;
     client.delete("/v1/networks/blue")?.ok("delete network").map(drop)
+}
+
+/// The built-in bridge's round publishes.
+fn connect(kind: &Kind) -> Value {
+    if kind.component.is_some() {
+        return json!({ "sandbox": "a" });
+    }
+    json!({ "sandbox": "a", "publish": [
+        { "container_port": 80, "host_port": 8080 },
+        { "container_port": 53, "transport": "udp" },
+    ] })
+}
+
+fn change_ports(client: &mut Client) -> Result<()> {
+    let endpoints = client.get("/v1/endpoints")?.ok("list endpoints")?;
+    let id = endpoints[0]["id"].as_str().unwrap_or_default();
+    let publish = json!({ "publish": [
+        { "container_port": 80, "host_port": 8080 },
+        { "container_port": 81, "host_port": 8081, "count": 3 },
+    ] });
+    client
+        .put(&format!("/v1/endpoints/{id}/ports"), &publish)?
+        .ok("change ports")
+        .map(drop)
 }
 
 fn options(kill_at: Option<String>) -> HostOptions {

@@ -141,7 +141,7 @@ fn next_indexes_are_taken(kind: &Kind) -> Result<()> {
     let (lab, before, inner) = open("index", kind)?;
     inner.create_network(REALM, kind).map_err(told("create network"))?;
     let sandbox = inner.create_sandbox(REALM, "a").map_err(told("create sandbox"))?;
-    inner.connect(REALM, "a").map_err(told("connect"))?;
+    inner.connect(REALM, "a", &[]).map_err(told("connect"))?;
     let links = [lab.dump()?.links, lab.dump_of(&sandbox)?.links].concat();
     let highest = links.iter().map(|link| link.index.get()).max();
     let first = highest.unwrap_or_default() + 1;
@@ -158,7 +158,7 @@ fn next_indexes_are_taken(kind: &Kind) -> Result<()> {
     }
     let standing = inner.settled(&lab, Some(&sandbox))?;
     let mut refused = 0;
-    while let Err(error) = inner.connect(REALM, "a") {
+    while let Err(error) = inner.connect(REALM, "a", &[]) {
         let now = inner.settled(&lab, Some(&sandbox))?;
         assert!(now == standing, "{error}: {}", difference(&standing, &now));
         refused += 1;
