@@ -107,7 +107,9 @@ impl Publisher<'_> {
     }
 
     fn by_host(&self, asked: &Publish) -> Result<Prepared> {
-        let held = self.reserve(asked)?;
+        let (routed, translated): (Vec<_>, Vec<_>) = self.mappings(asked)?.into_iter().partition(|m| self.is_routed(m));
+        let held = self.reserve(asked, &translated)?;
+        let opened: Vec<PortMapping> = routed.iter().filter_map(|m| self.at_the_endpoint(m)).collect();
         let step = |held: &PortReservation| {
             let mapping = held.mapping.clone();
             let target = self.address(Family::of(mapping.host_address))?;
@@ -117,10 +119,11 @@ impl Publisher<'_> {
             }))
         };
         let plan = Plan {
-            makes: held.iter().filter_map(step).collect(),
+            makes: held.iter().filter_map(step).chain(opened.iter().map(open)).collect(),
             removals: Vec::new(),
         };
         let mut prepared = prepared(vec![asked.clone()], false, plan, held);
+        prepared.publication.mappings.extend(opened);
         if prepared.publication.mappings.iter().any(serves_localhost) {
             prepared.publication.localnet = self.way().link_to_localhost()?;
         }
@@ -128,21 +131,15 @@ impl Publisher<'_> {
     }
 
     fn by_driver(&self, asked: &[Publish], instance: &mut dyn Driver, merged: &mut Merged) -> Result<Prepared> {
-        let reserved: Vec<Vec<PortReservation>> = asked.iter().map(|one| self.reserve(one)).collect::<Result<_>>()?;
+        let reserve = |one: &Publish| self.reserve(one, &self.mappings(one)?);
+        let reserved: Vec<Vec<PortReservation>> = asked.iter().map(reserve).collect::<Result<_>>()?;
         let mut held: Vec<PortReservation> = reserved.into_iter().flatten().collect();
         let mappings: Vec<PortMapping> = held.iter().map(|h| h.mapping.clone()).collect();
         let spec = &self.record.spec;
-        let own = self
-            .network
-            .record
-            .standing
-            .iter()
-            .flat_map(|s| &s.links)
-            .chain(&self.links);
         let about = About {
             network: Some(self.network.record.spec.clone()),
             endpoint: Some(spec.clone()),
-            links: own.cloned().collect(),
+            links: self.own_links().cloned().collect(),
             state: Some(merged.overlay(&self.inner.keys)),
             ..About::default()
         };
@@ -158,12 +155,37 @@ impl Publisher<'_> {
         Ok(prepared)
     }
 
+    /// Links of the network and of the endpoint.
+    fn own_links(&self) -> impl Iterator<Item = &OwnLink> {
+        let of_network = self.network.record.standing.iter().flat_map(|s| &s.links);
+        of_network.chain(&self.links)
+    }
+
+    /// Whether the endpoint is reached at its own address, in the family of that mapping: then the host's ports are not used.
+    fn is_routed(&self, mapping: &PortMapping) -> bool {
+        let family = Family::of(mapping.host_address);
+        self.own_links().any(|link| link.routed.contains(&family))
+    }
+
+    /// The same ports at the endpoint's own address.
+    fn at_the_endpoint(&self, mapping: &PortMapping) -> Option<PortMapping> {
+        let target = self.address(Family::of(mapping.host_address))?;
+        Some(PortMapping {
+            host_address: target.ip(),
+            host_port: mapping.container_port,
+            ..mapping.clone()
+        })
+    }
+
     /// The host's ports for one request: on the address asked for, or on all of them in each family that the endpoint has, by one number.
-    fn reserve(&self, asked: &Publish) -> Result<Vec<PortReservation>> {
-        let (owner, mappings) = (self.owner(), self.mappings(asked)?);
+    fn reserve(&self, asked: &Publish, mappings: &[PortMapping]) -> Result<Vec<PortReservation>> {
+        if mappings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owner = self.owner();
         let mut passed_over = Vec::new();
         for _ in 0..MOST_PASSED_OVER {
-            let reserved = self.place.ports.reserve_same(&owner, &mappings, asked.host_port());
+            let reserved = self.place.ports.reserve_same(&owner, mappings, asked.host_port());
             let reserved = reserved.map_err(|e| e.step("publish"))?;
             match self.refusal_by_kernel(&reserved)? {
                 None => return Ok(reserved),
@@ -225,6 +247,16 @@ impl Publisher<'_> {
     fn owner(&self) -> PortOwner {
         self.place.look(|s| s.port_owner(self.record))
     }
+}
+
+/// Opens ports of a routed endpoint.
+fn open(at: &PortMapping) -> Make {
+    Make::Firewall(FirewallRule::Open {
+        transport: at.transport,
+        target: at.host_address,
+        port: at.host_port,
+        count: at.count,
+    })
 }
 
 fn prepared(asked: Vec<Publish>, by_driver: bool, plan: Plan, held: Vec<PortReservation>) -> Prepared {

@@ -56,7 +56,9 @@ fn generation(transport: &mut dyn Transport) -> Result<u32> {
 }
 
 fn read_all(transport: &mut dyn Transport) -> Result<Vec<String>> {
-    read(transport, |_, _| true, |_| {}, 0)
+    // The anchor comes and goes with the process, and means nothing to the ruleset.
+    let is_anchor = |family: u8, table: &str| i32::from(family) == libc::NFPROTO_INET && table == super::layout::ANCHOR;
+    read(transport, |family, table| !is_anchor(family, table), |_| {}, 0)
 }
 
 /// The host's own table alone: others may have a million elements.

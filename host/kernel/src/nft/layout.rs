@@ -23,6 +23,8 @@ use super::object::{Chain, Hook, Set};
 pub(super) const TABLE: &str = "jackfield";
 /// Its one element is a checksum of the layout: how a host knows whether the table is of its own making.
 pub(super) const LAYOUT_SET: &str = "layout";
+/// A second table, which decides nothing and keeps translation alive: see the module of that name.
+pub(super) const ANCHOR: &str = "jackfield-anchor";
 /// Names of links that belong to internal networks.
 pub(super) const INTERNAL: &str = "internal";
 /// Each of these links twice: what enters and leaves by the same one.

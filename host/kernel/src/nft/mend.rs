@@ -1,6 +1,6 @@
 //! Putting back what somebody took out of the host's table, or never let in.
 
-use super::{Transaction, Transport, beside, dump, elements::words, lines};
+use super::{Transaction, Transport, anchor, beside, dump, elements::words, lines};
 use crate::{FirewallChange, Result, plan::FirewallRule};
 
 /// Bytes of one transaction; below the default send buffer (net.core.wmem_default, 212992), which is the kernel's limit for one send.
@@ -29,6 +29,7 @@ impl Mended {
 pub fn mend(transport: &mut dyn Transport, rules: &[FirewallRule]) -> Result<Mended> {
     if rules.is_empty() {
         beside::leave(transport);
+        anchor::weigh(transport);
         return Ok(Mended::default());
     }
     let (expected, found) = (lines(rules)?, dump::dump_own(transport)?);
@@ -36,6 +37,7 @@ pub fn mend(transport: &mut dyn Transport, rules: &[FirewallRule]) -> Result<Men
     if table.is_some() {
         rebuild(transport, rules)?;
     }
+    anchor::drop_in(transport);
     let beside = beside::stand(transport).iter().map(ToString::to_string).collect();
     Ok(Mended { table, beside })
 }

@@ -10,6 +10,7 @@
 //!                                                                 lines <--dump--------+
 //! ```
 
+mod anchor;
 mod beside;
 mod dump;
 mod elements;
@@ -62,8 +63,14 @@ pub fn apply(transport: &mut dyn Transport, changes: &[FirewallChange]) -> Resul
         .iter()
         .rfind(|change| matches!(change, FirewallChange::EnsureTable | FirewallChange::DropTable))
     {
-        Some(FirewallChange::EnsureTable) if !present => drop(beside::stand(transport)),
-        Some(FirewallChange::DropTable) => beside::leave(transport),
+        Some(FirewallChange::EnsureTable) if !present => {
+            anchor::drop_in(transport);
+            beside::stand(transport);
+        }
+        Some(FirewallChange::DropTable) => {
+            beside::leave(transport);
+            anchor::weigh(transport);
+        }
         _ => {}
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 mod border;
 
+pub(super) use border::replies;
+
 use super::{
     expression::Expression,
     layout::{Family, NAME},

@@ -153,7 +153,7 @@ fn of_protocol(protocol: u8) -> Expressions {
 }
 
 /// `ct state established,related`
-fn replies() -> Expressions {
+pub(in crate::nft) fn replies() -> Expressions {
     let state = Expression::Tracked {
         key: Tracked::State,
         into: FIRST,

@@ -138,3 +138,28 @@ fn without_rules_nothing_is_made_and_no_rule_is_left_in_others_tables() {
     assert!(mend(&mut socket, &[]).unwrap().is_nothing());
     assert_eq!(dump(&mut socket).unwrap(), before);
 }
+
+/// `nft flush ruleset` passes over what another socket owns; the kernel takes it away with that socket.
+#[test]
+fn the_anchor_outlives_a_flush_and_nothing_else() {
+    let Some((node, mut socket)) = world() else { return };
+    change(&mut socket, &made());
+    node.sh("nft flush ruleset");
+    let left = node.sh("nft list ruleset");
+    assert!(
+        left.contains("table inet jackfield-anchor") && left.contains("flags owner"),
+        "{left}"
+    );
+    assert!(!left.contains("table inet jackfield {"), "{left}");
+    mend(&mut socket, &rules()).unwrap();
+    change(&mut socket, &[DropTable]);
+    assert_eq!(node.sh("nft list ruleset"), "");
+    change(&mut socket, &made());
+    drop(socket);
+    let left = node.sh("nft list tables");
+    assert_eq!(
+        left.trim(),
+        "table inet jackfield",
+        "the table stays, the anchor does not"
+    );
+}
