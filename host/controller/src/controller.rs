@@ -219,9 +219,9 @@ impl Controller {
             .any(|place| place.look(RealmState::has_waiting))
     }
 
-    /// Whether forwarding of the machine's own links is seen to at all.
-    pub fn has_uplinks(&self) -> bool {
-        self.inner.config.forwarding != Forwarding::Off
+    /// Which of the machine's own links may be made to forward.
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.inner.config.forwarding
     }
 
     /// Makes the links forward that have to, as default routes are now.

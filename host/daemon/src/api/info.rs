@@ -28,6 +28,7 @@ fn info(about: &About, controller: &Controller, drivers: &dyn DriverAdmin) -> Re
         started: about.started,
         run_dir: about.run_dir.clone(),
         state_dir: about.state_dir.clone(),
+        forwarding: controller.forwarding().to_string(),
         drivers: drivers.names(),
         networks: controller.networks(RealmRef::Own)?.len(),
         endpoints: controller.endpoints(RealmRef::Own)?.len(),

@@ -20,6 +20,7 @@ pub(super) fn described(info: &Info) -> String {
         ("Started", time(info.started * 1000)),
         ("Run folder", info.run_dir.display().to_string()),
         ("State folder", info.state_dir.display().to_string()),
+        ("Forwarding", info.forwarding.clone()),
         ("Drivers", commas(&info.drivers)),
         ("Networks", info.networks.to_string()),
         ("Endpoints", info.endpoints.to_string()),

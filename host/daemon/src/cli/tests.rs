@@ -136,6 +136,7 @@ fn an_info() -> Info {
         started: 1_795_462_440,
         run_dir: "/run/jackfield".into(),
         state_dir: "/var/lib/jackfield".into(),
+        forwarding: "uplinks".to_owned(),
         drivers: vec!["bridge".to_owned(), "ptp".to_owned()],
         networks: 2,
         endpoints: 1,

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use jackfield_controller::Controller;
+use jackfield_controller::{Controller, request::Forwarding};
 use rtnetlink::{
     MulticastGroup, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
@@ -76,7 +76,7 @@ fn matters(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
 /// Looks which links have to forward. Default routes come and go with leases and advertisements, and asking for them costs less than being
 /// told of every route of every join.
 async fn settle_uplinks(controller: Controller) {
-    if !controller.has_uplinks() {
+    if *controller.forwarding() == Forwarding::Off {
         return;
     }
     if let Err(error) = tokio::task::spawn_blocking(move || controller.settle_uplinks()).await {

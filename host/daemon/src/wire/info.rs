@@ -21,6 +21,9 @@ pub struct Info {
     pub run_dir: PathBuf,
     /// Durable state.
     pub state_dir: PathBuf,
+    /// Which of the machine's own links may be made to forward.
+    #[serde(default)]
+    pub forwarding: String,
     /// Names of the drivers.
     pub drivers: Vec<String>,
     /// How many networks there are.
