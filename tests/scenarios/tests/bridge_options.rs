@@ -399,6 +399,122 @@ fn isolated_sandboxes_reach_the_gateway_and_not_each_other() -> Result<()> {
 }
 
 #[test]
+fn without_icc_sandboxes_reach_the_gateway_and_not_each_other() -> Result<()> {
+    with_host(
+        "icc",
+        |_| Ok(()),
+        |lab, client| {
+            let options = json!({ "com.docker.network.bridge.enable_icc": "false" });
+            client.post("/v1/networks", &blue(options))?.ok("create network")?;
+            let [(a, _), (b, in_b)] = pair(lab, client)?;
+            for to in &in_b.addresses {
+                assert!(probe::unreachable(lab, &a.namespace, *to));
+            }
+            probe::ping(lab, &a.namespace, ip(GATEWAY))?;
+            probe::ping(lab, &b.namespace, ip(GATEWAY_IPV6))?;
+            clear(client, &[&a, &b])
+        },
+    )
+}
+
+#[test]
+fn in_gateway_mode_isolated_the_host_is_no_gateway() -> Result<()> {
+    with_host(
+        "mode-isolated",
+        |_| Ok(()),
+        |lab, client| {
+            let options =
+                json!({ "bridge": "blue0", "gateway-mode-ipv4": "isolated", "gateway-mode-ipv6": "isolated" });
+            client.post("/v1/networks", &blue(options))?.ok("create network")?;
+            let bridge = link(lab, lab.realm(), "blue0")?;
+            assert_eq!(addresses_of(&lab.dump()?, &bridge), [""; 0]);
+            let [(a, _), (b, in_b)] = pair(lab, client)?;
+            let has = routes(lab, &a)?;
+            assert!(!has.iter().any(|r| r.contains("/0 via")), "{has:?}");
+            for to in &in_b.addresses {
+                probe::ping(lab, &a.namespace, *to)?;
+            }
+            clear(client, &[&a, &b])
+        },
+    )
+}
+
+/// A host outside, which has a way back to the networks' addresses, so that only the host's rules keep it out.
+fn outside(lab: &Lab) -> Result<Namespace> {
+    let outside = lab.uplink("up0", "outside")?;
+    let near = link(lab, lab.realm(), "up0")?.index;
+    let far = link(lab, &outside, "eth0")?.index;
+    let add = |index, text: &str| -> Result<Request> {
+        Ok(Request::AddAddress {
+            index,
+            address: net(text)?,
+        })
+    };
+    lab.send(lab.realm(), &[add(near, "192.0.2.1/24")?, add(near, "192.0.2.77/24")?])?;
+    let back = plan::Route::via(net("10.77.1.0/24")?, ip("192.0.2.1"), far);
+    lab.send(&outside, &[add(far, "192.0.2.9/24")?, Request::AddRoute(back)])?;
+    let key = plan::SysctlKey {
+        family: jackfield_model::Family::Ipv4,
+        table: plan::SysctlTable::Conf,
+        key: "forwarding".to_owned(),
+    };
+    lab.send(
+        lab.realm(),
+        &[Request::WriteSysctl {
+            index: near,
+            key,
+            value: "1".to_owned(),
+        }],
+    )?;
+    Ok(outside)
+}
+
+#[test]
+fn what_leaves_has_the_source_and_who_enters_has_the_way_that_the_options_say() -> Result<()> {
+    let to = SocketAddr::new(ip("192.0.2.9"), 7100);
+    for (options, seen, enters) in [
+        (json!({}), "192.0.2.1", true),
+        (json!({ "masquerade": "false" }), "10.77.1.2", true),
+        (
+            json!({ "com.docker.network.host_ipv4": "192.0.2.77" }),
+            "192.0.2.77",
+            true,
+        ),
+        (json!({ "gateway-mode-ipv4": "nat" }), "192.0.2.1", false),
+        (
+            json!({ "gateway-mode-ipv4": "nat", "trusted-interfaces": "up0" }),
+            "192.0.2.1",
+            true,
+        ),
+        (json!({ "gateway-mode-ipv4": "nat-unprotected" }), "192.0.2.1", true),
+        // Echo requests enter; ports have to be published.
+        (json!({ "gateway-mode-ipv4": "routed" }), "10.77.1.2", true),
+    ] {
+        let what = options.to_string();
+        with_host(
+            "border",
+            |lab| outside(lab).map(drop),
+            |lab, client| {
+                let outside = lab
+                    .kernel()
+                    .open_namespace(&jackfield_kernel::NamespaceSource::Path(lab.namespace_path("outside")));
+                let outside = outside.map_err(|cause| LabError::new("open the outside", cause))?;
+                client
+                    .post("/v1/networks", &blue(options.clone()))?
+                    .ok("create network")?;
+                let a = Sandbox::create(lab, client, "a")?;
+                let in_a = a.connect(client, "blue")?;
+                let source = probe::tcp(lab, &a.namespace, &outside, to, to)?;
+                assert_eq!(source.ip(), ip(seen), "{what}");
+                assert_eq!(probe::ping(lab, &outside, in_a.addresses[0]).is_ok(), enters, "{what}");
+                clear(client, &[&a])
+            },
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
 fn an_inhibited_bridge_has_no_ipv4_address_and_another_sandbox_is_the_gateway() -> Result<()> {
     with_host(
         "inhibit",

@@ -158,6 +158,30 @@ fn a_fault_at_every_request_of_the_bridge_leaves_nothing() -> Result<()> {
     scenario(&KINDS[0])
 }
 
+/// The built-in bridge with all that it can be asked for at once.
+const RICH_BRIDGE: Kind = Kind {
+    options: &[
+        ("bridge", "blue0"),
+        ("mtu", "1400"),
+        ("icc", "false"),
+        ("gateway-mode-ipv4", "nat"),
+        ("gateway-mode-ipv6", "nat-unprotected"),
+        ("trusted-interfaces", "up0"),
+        ("host-ipv6", "fd00::7"),
+        ("interface-prefix", "net"),
+        ("route", "10.99.0.0/16 via 10.77.9.200, fd99::/32 via fd00:77:9::200"),
+        ("metric", "50"),
+        ("bandwidth-in", "10mbit"),
+        ("bandwidth-out", "10mbit"),
+    ],
+    ..KINDS[0]
+};
+
+#[test]
+fn a_fault_at_every_request_of_the_bridge_with_every_option_leaves_nothing() -> Result<()> {
+    scenario(&RICH_BRIDGE)
+}
+
 #[test]
 fn a_fault_at_every_request_of_the_ptp_component_leaves_nothing() -> Result<()> {
     scenario(&KINDS[1])

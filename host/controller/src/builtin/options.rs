@@ -129,7 +129,10 @@ mod tests {
                 takes: "a number",
                 help: "How large",
             },
-            read: |s, text| Some(s.size = Some(value(text)?)),
+            read: |s, text| {
+                s.size = Some(value(text)?);
+                Some(())
+            },
         },
         Known {
             about: OptionHelp {
@@ -138,7 +141,10 @@ mod tests {
                 takes: FLAG,
                 help: "How loud",
             },
-            read: |s, text| Some(s.loud = Some(flag(text)?)),
+            read: |s, text| {
+                s.loud = Some(flag(text)?);
+                Some(())
+            },
         },
     ];
 

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use jackfield_driver::{LinkId, Operation};
+use jackfield_driver::{Gateway, Guard, LinkId, Operation};
 use jackfield_kernel::plan::SysctlTable;
 use jackfield_model::{Error, ErrorCode, Family, IpNetwork, JoinSpec, NetworkSpec, Pool, Result};
 
-use super::{link::Bridge, options::NetworkOptions};
+use super::{
+    link::Bridge,
+    options::{GatewayMode, NetworkOptions},
+};
 
 /// Gives the bridge its pools' gateways, and opens the way to the world where the network has one.
 ///
@@ -18,10 +21,15 @@ pub fn open(op: &mut Operation, bridge: Bridge, spec: &NetworkSpec, options: &Ne
     } else {
         Vec::new()
     };
-    let pools: Vec<&Pool> = spec.pools.iter().filter(|pool| !inhibited(pool, options)).collect();
+    let pools: Vec<&Pool> = spec
+        .pools
+        .iter()
+        .filter(|pool| !options.keeps_out(Family::of(pool.subnet.ip())))
+        .collect();
     for pool in &pools {
         add_gateway(op, bridge.link, pool, &there)?;
     }
+    guard(op, bridge.link, options)?;
     if spec.internal {
         return op.make_internal(bridge.link);
     }
@@ -31,14 +39,43 @@ pub fn open(op: &mut Operation, bridge: Bridge, spec: &NetworkSpec, options: &Ne
         }
     }
     for pool in pools.iter().filter(|_| options.masquerade.unwrap_or(true)) {
-        op.masquerade(pool.subnet, bridge.link)?;
+        masquerade(op, bridge.link, pool, options)?;
     }
     Ok(())
 }
 
-/// Whether the host keeps out of that pool: something else on the bridge is its gateway.
-fn inhibited(pool: &Pool, options: &NetworkOptions) -> bool {
-    options.inhibit_ipv4 && pool.subnet.is_ipv4()
+/// Who may enter, where the options say so.
+fn guard(op: &mut Operation, bridge: LinkId, options: &NetworkOptions) -> Result<()> {
+    let let_in = |family| match options.mode(family) {
+        Some(GatewayMode::Open(gateway)) => Some(gateway),
+        Some(GatewayMode::Isolated) | None => None,
+    };
+    let guard = Guard {
+        ipv4: let_in(Family::Ipv4),
+        ipv6: let_in(Family::Ipv6),
+        icc: options.icc.unwrap_or(true),
+        trusted: options.trusted.clone(),
+    };
+    if guard == Guard::default() {
+        return Ok(());
+    }
+    op.guard(bridge, &guard)
+}
+
+/// Nothing is translated where the world reaches the sandboxes at their own addresses.
+fn masquerade(op: &mut Operation, bridge: LinkId, pool: &Pool, options: &NetworkOptions) -> Result<()> {
+    let family = Family::of(pool.subnet.ip());
+    if options.mode(family) == Some(GatewayMode::Open(Gateway::Routed)) {
+        return Ok(());
+    }
+    let source = match family {
+        Family::Ipv4 => options.host_ipv4.map(IpAddr::from),
+        Family::Ipv6 => options.host_ipv6.map(IpAddr::from),
+    };
+    match source {
+        Some(source) => op.masquerade_as(pool.subnet, bridge, source),
+        None => op.masquerade(pool.subnet, bridge),
+    }
 }
 
 /// An adopted bridge may be the gateway already; what it has it keeps.

@@ -3,10 +3,10 @@
 //! Naming a bridge that the host has is the user's word to use it, as with Docker. It is adopted as it stands: its MTU, its addresses and
 //! its ports stay, the network's gateways and ports come and go, and with the network goes all that was changed on it. It is never deleted.
 
-use jackfield_driver::{LinkId, Operation};
+use jackfield_driver::{Gateway, LinkId, Operation};
 use jackfield_model::{Error, ErrorCode, Family, NetworkSpec, Options, Result};
 
-use super::options::{MTU_IPV6, NetworkOptions};
+use super::options::{GatewayMode, MTU_IPV6, NetworkOptions};
 
 /// The label of the bridge itself.
 const LABEL: &str = "bridge";
@@ -91,6 +91,16 @@ fn refuse_for_adopted(name: &str, spec: &NetworkSpec, options: &NetworkOptions) 
     }
     if options.vlan.is_some() {
         return refuse("a network with option vlan", "its VLANs are its owner's to set");
+    }
+    if options.icc == Some(false) {
+        return refuse("a network with option icc=false", "its other ports stay as they are");
+    }
+    let routed = Some(GatewayMode::Open(Gateway::Routed));
+    if options.mode_ipv4 == routed || options.mode_ipv6 == routed {
+        return refuse(
+            "a network in gateway mode routed",
+            "what it routes is its owner's to say",
+        );
     }
     Ok(())
 }

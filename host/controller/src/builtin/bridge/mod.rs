@@ -16,7 +16,7 @@ use jackfield_model::{
 
 use super::options::{OptionHelp, refuse_all};
 use link::Bridge as Link;
-use options::{ENDPOINT, EndpointOptions, NETWORK, NetworkOptions};
+use options::{ENDPOINT, EndpointOptions, GatewayMode, NETWORK, NetworkOptions};
 
 /// The driver.
 #[derive(Debug, Default)]
@@ -64,9 +64,14 @@ impl Driver for Bridge {
         let bridge = Link::find(op, &network)?;
         let interface = port::create(op, bridge.link, network.mtu, &endpoint)?;
         let leads_out = !spec.network.internal && !endpoint.no_default_route.unwrap_or(false);
-        let gateway = |family| leads_out.then(|| gateway::of_endpoint(spec, family)).flatten();
+        let isolated = |family| network.mode(family) == Some(GatewayMode::Isolated);
+        let gateway = |family| {
+            (leads_out && !isolated(family))
+                .then(|| gateway::of_endpoint(spec, family))
+                .flatten()
+        };
         Ok(JoinReply {
-            interface: Some((interface, network.prefix.unwrap_or_else(|| "eth".to_owned()))),
+            interface: Some((interface, network.prefix.clone().unwrap_or_else(|| "eth".to_owned()))),
             gateway_ipv4: gateway(Family::Ipv4),
             gateway_ipv6: gateway(Family::Ipv6),
             metric: endpoint.metric,

@@ -1,5 +1,8 @@
 //! What a user may say of a bridge network and of an endpoint in it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use jackfield_driver::Gateway;
 use jackfield_kernel::plan::Rate;
 use jackfield_model::{Error, Family, LinkName, NetworkSpec, Options, Result, StaticRoute};
 
@@ -28,6 +31,18 @@ pub struct NetworkOptions {
     pub vlan: Option<u16>,
     /// Whether what leaves the pools for elsewhere gets the host's address; it does.
     pub masquerade: Option<bool>,
+    /// The source of what leaves by IPv4, instead of whichever address the host has on the way.
+    pub host_ipv4: Option<Ipv4Addr>,
+    /// The same of IPv6.
+    pub host_ipv6: Option<Ipv6Addr>,
+    /// How the world reaches the sandboxes by IPv4.
+    pub mode_ipv4: Option<GatewayMode>,
+    /// The same by IPv6.
+    pub mode_ipv6: Option<GatewayMode>,
+    /// Whether sandboxes reach each other other than by published ports; they do.
+    pub icc: Option<bool>,
+    /// Links of the host by which everything may enter.
+    pub trusted: Vec<LinkName>,
     /// The bridge gets no IPv4 address: something else on it is the gateway.
     pub inhibit_ipv4: bool,
     /// Prefix of the sandboxes' interfaces.
@@ -38,6 +53,27 @@ pub struct NetworkOptions {
     pub endpoint: EndpointOptions,
     /// Docker's labels for what a network is asked for otherwise.
     pub elsewhere: Elsewhere,
+}
+
+/// Docker's gateway modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayMode {
+    /// The bridge is the gateway, and lets in what fits.
+    Open(Gateway),
+    /// The host has no address on the bridge, and so is no gateway.
+    Isolated,
+}
+
+impl GatewayMode {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "nat" => Some(Self::Open(Gateway::Nat)),
+            "nat-unprotected" => Some(Self::Open(Gateway::NatUnprotected)),
+            "routed" => Some(Self::Open(Gateway::Routed)),
+            "isolated" => Some(Self::Isolated),
+            _ => None,
+        }
+    }
 }
 
 /// An endpoint's options; what is None is as its network has it.
@@ -65,7 +101,7 @@ pub struct Elsewhere {
 
 /// A line of a table.
 macro_rules! known {
-    ($name:literal, $label:expr, $takes:expr, $help:literal, $read:expr) => {
+    ($name:literal, $label:expr, $takes:expr, $help:literal, |$values:ident, $text:ident| $set:expr) => {
         Known {
             about: OptionHelp {
                 name: $name,
@@ -73,80 +109,102 @@ macro_rules! known {
                 takes: $takes,
                 help: $help,
             },
-            read: $read,
+            read: |$values, $text| {
+                $set;
+                Some(())
+            },
         }
     };
 }
 
 const RATE: &str = "bits a second and maybe a burst of bytes, as 10mbit or 10mbit/64k";
+const MODE: &str = "nat, nat-unprotected, routed or isolated";
 const METRIC: &str = "a number, 0 to 4294967295";
 
 /// Every option of a network.
 #[rustfmt::skip] // A table.
-pub const NETWORK: [Known<NetworkOptions>; 16] = [
+pub const NETWORK: [Known<NetworkOptions>; 22] = [
     known!("bridge", Some("com.docker.network.bridge.name"), "a link's name, 1 to 15 bytes",
         "Name of the bridge; a bridge that has it already is adopted, and never deleted [default: br- and the id]",
-        |s, text| Some(s.bridge = Some(value(text)?))),
+        |s, text| s.bridge = Some(value(text)?)),
     known!("mtu", Some("com.docker.network.driver.mtu"), "bytes, 68 to 65535",
         "Largest payload [default: that of the default route's link]",
-        |s, text| Some(s.mtu = Some(value(text).filter(|m| MTU.contains(m))?))),
+        |s, text| s.mtu = Some(value(text).filter(|m| MTU.contains(m))?)),
     known!("vlan", None, "a VLAN, 1 to 4094",
         "VLAN that the network's frames belong to on its bridge",
-        |s, text| Some(s.vlan = Some(value(text).filter(|v| VLAN.contains(v))?))),
+        |s, text| s.vlan = Some(value(text).filter(|v| VLAN.contains(v))?)),
     known!("masquerade", Some("com.docker.network.bridge.enable_ip_masquerade"), FLAG,
         "What leaves the network gets the host's address [default: true]",
-        |s, text| Some(s.masquerade = Some(flag(text)?))),
+        |s, text| s.masquerade = Some(flag(text)?)),
+    known!("host-ipv4", Some("com.docker.network.host_ipv4"), "an IPv4 address of the host",
+        "Source of what leaves the network [default: the host's address on the way]",
+        |s, text| s.host_ipv4 = Some(value(text)?)),
+    known!("host-ipv6", Some("com.docker.network.host_ipv6"), "an IPv6 address of the host",
+        "Source of what leaves the network [default: the host's address on the way]",
+        |s, text| s.host_ipv6 = Some(value(text)?)),
+    known!("gateway-mode-ipv4", Some("com.docker.network.bridge.gateway_mode_ipv4"), MODE,
+        "How the world reaches the sandboxes [default: whoever finds the way may enter]",
+        |s, text| s.mode_ipv4 = Some(GatewayMode::read(text)?)),
+    known!("gateway-mode-ipv6", Some("com.docker.network.bridge.gateway_mode_ipv6"), MODE,
+        "The same for IPv6",
+        |s, text| s.mode_ipv6 = Some(GatewayMode::read(text)?)),
+    known!("icc", Some("com.docker.network.bridge.enable_icc"), FLAG,
+        "Sandboxes reach each other other than by published ports [default: true]",
+        |s, text| s.icc = Some(flag(text)?)),
+    known!("trusted-interfaces", Some("com.docker.network.bridge.trusted_host_interfaces"), "names of links, with colons between them",
+        "Links of the host by which everything may enter the network",
+        |s, text| s.trusted = text.split(':').map(value).collect::<Option<_>>()?),
     known!("inhibit-ipv4", Some("com.docker.network.bridge.inhibit_ipv4"), FLAG,
         "The bridge gets no IPv4 address: another host on it is the gateway [default: false]",
-        |s, text| Some(s.inhibit_ipv4 = flag(text)?)),
+        |s, text| s.inhibit_ipv4 = flag(text)?),
     known!("interface-prefix", Some("com.docker.network.container_iface_prefix"), "1 to 12 bytes that a link's name may begin with",
         "What the sandboxes' interfaces are called before their number [default: eth]",
-        |s, text| Some(s.prefix = Some(prefix(text)?))),
+        |s, text| s.prefix = Some(prefix(text)?)),
     known!("route", None, "routes, as 10.1.0.0/16 via 10.0.0.5, with commas between them",
         "Routes that each sandbox gets: DESTINATION via GATEWAY, and maybe metric NUMBER",
-        |s, text| Some(s.routes = routes::read(text)?)),
+        |s, text| s.routes = routes::read(text)?),
     known!("isolated", None, FLAG,
         "Sandboxes do not reach each other, only the host and what is beyond [default: false]",
-        |s, text| Some(s.endpoint.isolated = Some(flag(text)?))),
+        |s, text| s.endpoint.isolated = Some(flag(text)?)),
     known!("no-default-route", None, FLAG,
         "Sandboxes get no default route from this network [default: false]",
-        |s, text| Some(s.endpoint.no_default_route = Some(flag(text)?))),
+        |s, text| s.endpoint.no_default_route = Some(flag(text)?)),
     known!("metric", None, METRIC,
         "Metric of the sandboxes' default routes; of a sandbox's networks the lowest one is its default route",
-        |s, text| Some(s.endpoint.metric = Some(value(text)?))),
+        |s, text| s.endpoint.metric = Some(value(text)?)),
     known!("bandwidth-in", None, RATE,
         "Most that each sandbox receives",
-        |s, text| Some(s.endpoint.bandwidth_in = Some(rate::read(text)?))),
+        |s, text| s.endpoint.bandwidth_in = Some(rate::read(text)?)),
     known!("bandwidth-out", None, RATE,
         "Most that each sandbox sends",
-        |s, text| Some(s.endpoint.bandwidth_out = Some(rate::read(text)?))),
+        |s, text| s.endpoint.bandwidth_out = Some(rate::read(text)?)),
     known!("com.docker.network.internal", None, FLAG,
         "Has to agree with the network's own \"internal\"",
-        |s, text| Some(s.elsewhere.internal = Some(flag(text)?))),
+        |s, text| s.elsewhere.internal = Some(flag(text)?)),
     known!("com.docker.network.enable_ipv4", None, FLAG,
         "Has to agree with the network's subnets",
-        |s, text| Some(s.elsewhere.ipv4 = Some(flag(text)?))),
+        |s, text| s.elsewhere.ipv4 = Some(flag(text)?)),
     known!("com.docker.network.enable_ipv6", None, FLAG,
         "Has to agree with the network's subnets",
-        |s, text| Some(s.elsewhere.ipv6 = Some(flag(text)?))),
+        |s, text| s.elsewhere.ipv6 = Some(flag(text)?)),
     known!("com.docker.network.bridge.default_bridge", None, "false",
         "Docker's own default bridge is none of ours",
-        |_, text| flag(text).filter(|on| !on).map(drop)),
+        |_s, text| flag(text).filter(|on| !on)?),
 ];
 
 /// Every option of an endpoint.
 #[rustfmt::skip] // A table.
 pub const ENDPOINT: [Known<EndpointOptions>; 5] = [
     known!("isolated", None, FLAG, "It does not reach other isolated sandboxes [default: as the network]",
-        |s, text| Some(s.isolated = Some(flag(text)?))),
+        |s, text| s.isolated = Some(flag(text)?)),
     known!("no-default-route", None, FLAG, "Its sandbox gets no default route from it [default: as the network]",
-        |s, text| Some(s.no_default_route = Some(flag(text)?))),
+        |s, text| s.no_default_route = Some(flag(text)?)),
     known!("metric", None, METRIC, "Metric of its default routes [default: as the network]",
-        |s, text| Some(s.metric = Some(value(text)?))),
+        |s, text| s.metric = Some(value(text)?)),
     known!("bandwidth-in", None, RATE, "Most that its sandbox receives [default: as the network]",
-        |s, text| Some(s.bandwidth_in = Some(rate::read(text)?))),
+        |s, text| s.bandwidth_in = Some(rate::read(text)?)),
     known!("bandwidth-out", None, RATE, "Most that its sandbox sends [default: as the network]",
-        |s, text| Some(s.bandwidth_out = Some(rate::read(text)?))),
+        |s, text| s.bandwidth_out = Some(rate::read(text)?)),
 ];
 
 impl NetworkOptions {
@@ -156,6 +214,19 @@ impl NetworkOptions {
     /// See [`read`].
     pub fn read(options: &Options) -> Result<Self> {
         read("option of a bridge network", &NETWORK, options)
+    }
+
+    /// The gateway mode of a family.
+    pub fn mode(&self, family: Family) -> Option<GatewayMode> {
+        match family {
+            Family::Ipv4 => self.mode_ipv4,
+            Family::Ipv6 => self.mode_ipv6,
+        }
+    }
+
+    /// Whether the host keeps out of a family on the bridge.
+    pub fn keeps_out(&self, family: Family) -> bool {
+        self.mode(family) == Some(GatewayMode::Isolated) || (self.inhibit_ipv4 && family == Family::Ipv4)
     }
 
     /// Whether they fit the rest of what was asked for.
