@@ -5,6 +5,7 @@
 //! it is made or deserialised, and never again.
 #![forbid(unsafe_code)]
 
+mod dns;
 mod error;
 mod id;
 mod ip;
@@ -15,6 +16,7 @@ mod options;
 mod port;
 mod spec;
 
+pub use dns::{DnsLabel, DnsName, DnsSettings, Member, NetworkDns, NetworkNames, Service};
 pub use error::{Error, ErrorCode, Result};
 pub use id::{EndpointId, IdPrefix, NetworkId, OperationId, SandboxId};
 pub use ip::{Family, IpNetwork, parse_cidr, parse_subnet};
