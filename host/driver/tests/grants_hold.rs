@@ -287,6 +287,8 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
             rule @ (FirewallRule::Member { .. } | FirewallRule::Together { .. } | FirewallRule::Home { .. }),
         ) => !rule.links().iter().all(|link| new_names.contains(link)),
         Make::Firewall(FirewallRule::Inside { .. } | FirewallRule::Across { .. }) => true,
+        // No driver can record it.
+        Make::Resolver { .. } => true,
     });
     let worse = plan
         .removals

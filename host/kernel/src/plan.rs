@@ -143,6 +143,11 @@ pub enum Make {
     },
     /// Something in the host's own nftables table.
     Firewall(FirewallRule),
+    /// The sandbox's questions to 127.0.0.11 port 53, of either protocol, are led to this port there.
+    Resolver {
+        /// The port.
+        port: u16,
+    },
 }
 
 /// A step without inverse. What is not there any more counts as removed.

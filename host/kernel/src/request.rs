@@ -153,6 +153,13 @@ pub enum Request {
     },
     /// One nf_tables transaction: all these changes or none.
     Firewall(Vec<FirewallChange>),
+    /// A sandbox's questions to 127.0.0.11 port 53 are led to this port there, exclusively.
+    AddResolver {
+        /// The port.
+        port: u16,
+    },
+    /// They are not any more; an error where they were not.
+    DeleteResolver,
     /// The tracked connections of an address are forgotten.
     FlushConntrack {
         /// Whose.

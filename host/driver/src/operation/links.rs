@@ -300,5 +300,6 @@ fn concerns(make: &Make, indexes: &[Ifindex], names: &[LinkName]) -> bool {
             .flatten()
             .any(|link| names.contains(link)),
         Make::Firewall(rule) => rule.links().into_iter().any(|link| names.contains(link)),
+        Make::Resolver { .. } => false,
     }
 }

@@ -47,6 +47,7 @@ fn relink_make(make: &mut Make, at: Move<'_>, name: Rename<'_>) {
             }
         }
         Make::Firewall(rule) => relink_firewall(rule, name),
+        Make::Resolver { .. } => {}
     }
 }
 

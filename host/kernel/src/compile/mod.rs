@@ -69,6 +69,7 @@ pub fn reaches_sandbox(plan: &Plan) -> bool {
     plan.new_links().any(|at| in_sandbox(&at))
         || plan.makes.iter().any(|make| match make {
             Make::Route { place, .. } => *place == Place::Sandbox,
+            Make::Resolver { .. } => true,
             other => link_of(other).is_some_and(|at| in_sandbox(&at)),
         })
 }
@@ -83,7 +84,7 @@ pub fn link_of(make: &Make) -> Option<LinkAt> {
         | Make::Forwarding { link, .. }
         | Make::Sysctl { link, .. }
         | Make::Bandwidth { link, .. } => Some(*link),
-        Make::Link(_) | Make::Route { .. } | Make::Rule(_) | Make::Firewall(_) => None,
+        Make::Link(_) | Make::Route { .. } | Make::Rule(_) | Make::Firewall(_) | Make::Resolver { .. } => None,
     }
 }
 
@@ -421,6 +422,8 @@ fn request(make: &Make) -> Option<(Place, Class, Request)> {
         ),
         Make::Route { place, route } => (*place, route_class(route), Request::AddRoute(route.clone())),
         Make::Rule(rule) => (Place::Realm, Class::Rule, Request::AddRule(rule.clone())),
+        // Last, since it is no NETLINK_ROUTE message: elsewhere it would cut a batch in two.
+        Make::Resolver { port } => (Place::Sandbox, Class::Finish, Request::AddResolver { port: *port }),
         Make::Sysctl { link, key, value, .. } => {
             let request = Request::WriteSysctl {
                 index: link.index,

@@ -48,6 +48,7 @@ fn text(request: &Request) -> String {
         Request::AddRoute(route) => format!("route {}", route.destination),
         Request::WriteSysctl { index, key, value } => format!("{} sysctl {}={value}", at(index), key.key),
         Request::Settle { index } => format!("{} settle", at(index)),
+        Request::AddResolver { port } => format!("resolver {port}"),
         Request::Firewall(changes) => format!("firewall {}", changes.len()),
         other => format!("{other:?}"),
     }

@@ -76,6 +76,8 @@ pub(crate) fn describe(request: &Request) -> (&'static str, String) {
         Request::WriteSysctl { index, key, .. } => ("write sysctl", sysctl(*index, key)),
         Request::SetBandwidth { index, .. } => ("limit the bandwidth of", on(index)),
         Request::Firewall(changes) => ("change", format!("the firewall ({} changes)", changes.len())),
+        Request::AddResolver { port } => ("lead questions to", format!("port {port} of the sandbox")),
+        Request::DeleteResolver => ("stop leading", "the sandbox's questions".to_owned()),
         Request::FlushConntrack { address } => ("forget connections of", address.to_string()),
         Request::FlushPorts(stale) => ("forget connections to", format!("{} published ports", stale.len())),
     }

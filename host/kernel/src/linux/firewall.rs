@@ -17,6 +17,14 @@ pub(super) fn apply(linux: &Linux, namespace: &Namespace, changes: &[FirewallCha
     linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::apply(wire, changes)))
 }
 
+/// A sandbox's table that leads its questions to that port, made or taken away.
+///
+/// # Errors
+/// The outer one as that of [`apply`].
+pub(super) fn resolver(linux: &Linux, namespace: &Namespace, port: Option<u16>) -> Result<Result<()>> {
+    linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::resolver(wire, port)))
+}
+
 /// Every nftables object of the namespace, as text.
 pub(super) fn dump(linux: &Linux, namespace: &Namespace) -> Result<Vec<String>> {
     linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::dump(wire)))?

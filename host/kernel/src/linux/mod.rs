@@ -24,6 +24,7 @@ mod read;
 mod ready;
 mod send;
 mod socket;
+pub mod sockets;
 mod support;
 mod sysctl;
 mod system;

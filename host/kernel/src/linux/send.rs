@@ -47,6 +47,8 @@ fn together(
 fn alone(linux: &Linux, namespace: &Namespace, request: &Request) -> Result<Result<()>> {
     Ok(match request {
         Request::Firewall(changes) => firewall::apply(linux, namespace, changes)?,
+        Request::AddResolver { port } => firewall::resolver(linux, namespace, Some(*port))?,
+        Request::DeleteResolver => firewall::resolver(linux, namespace, None)?,
         Request::CreateLink { link, .. } if matches!(link.kind, LinkKind::Tap(_)) => {
             tap::create(linux, namespace, request)
         }

@@ -151,6 +151,14 @@ impl Lines {
         self.lines
     }
 
+    /// Every object that these messages would make.
+    pub(super) fn take_all(&mut self, sent: &[u8]) -> Result<()> {
+        let all = messages(sent)?;
+        all.iter()
+            .filter(|m| m.is_nftables())
+            .try_for_each(|message| self.take(message))
+    }
+
     /// One object, as the kernel shows it, or as the host sends it: those are the same messages.
     pub(super) fn take(&mut self, message: &Message<'_>) -> Result<()> {
         let (family, attributes) = message.netfilter()?;

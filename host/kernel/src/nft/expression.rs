@@ -70,6 +70,13 @@ pub(super) enum Expression {
     SetMark {
         from: Register,
     },
+    /// Two bytes of the transport's header replaced, and its checksum with them.
+    SetPort {
+        from: Register,
+        offset: u32,
+        /// Where the checksum is in that header.
+        checksum: u32,
+    },
     Verdict(Verdict),
     /// The verdict that a map has for the key; goes on where it has none.
     VerdictOf {
@@ -91,6 +98,10 @@ mod attribute {
     pub(super) const PAYLOAD_BASE: u16 = 2;
     pub(super) const PAYLOAD_OFFSET: u16 = 3;
     pub(super) const PAYLOAD_LEN: u16 = 4;
+    pub(super) const PAYLOAD_SREG: u16 = 5;
+    pub(super) const PAYLOAD_CSUM_TYPE: u16 = 6;
+    pub(super) const PAYLOAD_CSUM_OFFSET: u16 = 7;
+    pub(super) const PAYLOAD_CSUM_FLAGS: u16 = 8;
     pub(super) const META_DREG: u16 = 1;
     pub(super) const META_KEY: u16 = 2;
     pub(super) const META_SREG: u16 = 3;
@@ -133,6 +144,9 @@ const ORIGINAL: u8 = 0;
 /// NF_NAT_RANGE_MAP_IPS and _PROTO_SPECIFIED: the kernel shows the flags that follow from the registers.
 const NAT_ADDRESS: u32 = 1;
 const NAT_PORT: u32 = 2;
+/// NFT_PAYLOAD_CSUM_INET.
+const CHECKSUM_INET: u32 = 1;
+const PORT_LENGTH: u32 = 2;
 const BITWISE_MASK_XOR: u32 = 0;
 const LIST_ELEM: u16 = 1;
 
@@ -140,7 +154,7 @@ impl Expression {
     /// The kernel's name of it.
     fn name(&self) -> &str {
         match self {
-            Self::Payload { .. } => "payload",
+            Self::Payload { .. } | Self::SetPort { .. } => "payload",
             Self::Meta { .. } | Self::SetMark { .. } => "meta",
             Self::Tracked { .. } => "ct",
             Self::DestinationType { .. } => "fib",
@@ -209,6 +223,7 @@ impl Expression {
                 w.u32(a::IMMEDIATE_DREG, libc::NFT_REG_VERDICT as u32);
                 w.nest(a::IMMEDIATE_DATA, |w| w.nest(a::DATA_VERDICT, |w| verdict.write(w)));
             }
+            Self::SetPort { from, offset, checksum } => write_set_port(w, *from, *offset, *checksum),
             Self::Masquerade | Self::Counter | Self::Foreign { .. } => {}
         }
     }
@@ -255,6 +270,16 @@ fn write_payload(w: &mut Writer, header: Header, offset: u32, length: u32, into:
     w.u32(a::PAYLOAD_BASE, header.number());
     w.u32(a::PAYLOAD_OFFSET, offset);
     w.u32(a::PAYLOAD_LEN, length);
+}
+
+fn write_set_port(w: &mut Writer, from: Register, offset: u32, checksum: u32) {
+    w.u32(a::PAYLOAD_SREG, from.number());
+    w.u32(a::PAYLOAD_BASE, Header::Transport.number());
+    w.u32(a::PAYLOAD_OFFSET, offset);
+    w.u32(a::PAYLOAD_LEN, PORT_LENGTH);
+    w.u32(a::PAYLOAD_CSUM_TYPE, CHECKSUM_INET);
+    w.u32(a::PAYLOAD_CSUM_OFFSET, checksum);
+    w.u32(a::PAYLOAD_CSUM_FLAGS, 0);
 }
 
 fn write_tracked(w: &mut Writer, key: Tracked, into: Register) {
@@ -308,6 +333,11 @@ fn read_known(name: &str, data: &Attributes<'_>) -> Option<Expression> {
     let register = |kind| data.optional_u32(kind).and_then(Register::from_number);
     let value = |kind| Some(data.nest(kind).ok()?.get(a::DATA_VALUE)?.to_vec());
     Some(match name {
+        "payload" if data.get(a::PAYLOAD_SREG).is_some() => Expression::SetPort {
+            from: register(a::PAYLOAD_SREG)?,
+            offset: data.optional_u32(a::PAYLOAD_OFFSET)?,
+            checksum: data.optional_u32(a::PAYLOAD_CSUM_OFFSET)?,
+        },
         "payload" => Expression::Payload {
             header: Header::from_number(data.optional_u32(a::PAYLOAD_BASE)?)?,
             offset: data.optional_u32(a::PAYLOAD_OFFSET)?,
@@ -406,6 +436,7 @@ impl fmt::Display for Expression {
             Self::Masquerade => f.write_str("masquerade"),
             Self::Counter => f.write_str("counter"),
             Self::SetMark { from } => write!(f, "meta Mark = {from}"),
+            Self::SetPort { from, offset, .. } => write!(f, "Transport[{offset}+{PORT_LENGTH}] = {from}"),
             Self::Verdict(verdict) => verdict.fmt(f),
             Self::VerdictOf { set, from } => write!(f, "@{set}[{from}]"),
             // What these three hold changes with every packet.

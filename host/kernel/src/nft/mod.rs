@@ -19,6 +19,7 @@ mod layout;
 mod mend;
 mod object;
 mod operand;
+mod resolver;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,15 @@ pub fn apply(transport: &mut dyn Transport, changes: &[FirewallChange]) -> Resul
     Ok(())
 }
 
+/// Makes a sandbox's table that leads its questions to that port, or takes the table away.
+///
+/// # Errors
+/// The kernel's refusal: EEXIST where there is such a table, ENOENT where there is none to take away.
+pub fn resolver(transport: &mut dyn Transport, port: Option<u16>) -> Result<()> {
+    let transaction = resolver::transaction(port)?;
+    transaction.outcome(&transport.roundtrip(&transaction.bytes)?)
+}
+
 /// Whether the host's table is there and of this layout: whether it holds the layout's signature. Asking costs two microseconds, making
 /// the table some hundred.
 fn is_present(transport: &mut dyn Transport) -> Result<bool> {
@@ -109,10 +119,17 @@ pub fn lines(rules: &[FirewallRule]) -> Result<Vec<String>> {
     let adds = rules.iter().cloned().map(FirewallChange::Add);
     let changes: Vec<_> = std::iter::once(FirewallChange::EnsureTable).chain(adds).collect();
     let mut lines = dump::Lines::default();
-    let sent = Transaction::encode(&changes, false)?.bytes;
-    for message in wire::messages(&sent)?.iter().filter(|m| m.is_nftables()) {
-        lines.take(message)?;
-    }
+    lines.take_all(&Transaction::encode(&changes, false)?.bytes)?;
+    Ok(lines.sorted())
+}
+
+/// The same for a sandbox's table that leads its questions to that port.
+///
+/// # Errors
+/// As [`lines()`].
+pub fn resolver_lines(port: u16) -> Result<Vec<String>> {
+    let mut lines = dump::Lines::default();
+    lines.take_all(&resolver::transaction(Some(port))?.bytes)?;
     Ok(lines.sorted())
 }
 

@@ -16,8 +16,8 @@ use crate::{FirewallChange, KernelError, Result};
 /// NFNL_MSG_BATCH_BEGIN and _END of linux/netfilter/nfnetlink.h.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-const CREATE: u16 = libc::NLM_F_CREATE as u16;
-const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
+pub(super) const CREATE: u16 = libc::NLM_F_CREATE as u16;
+pub(super) const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
 /// Elements are a list in one attribute of at most 64 KiB; the longest is some 200 bytes.
 const ELEMENTS_A_MESSAGE: usize = 256;
 

@@ -82,10 +82,11 @@ impl Space {
 
     /// Empty where the table is not there. Only rules that can be told came in.
     fn firewall_lines(&self) -> Vec<String> {
-        self.firewall
-            .as_deref()
-            .and_then(|rules| nft::lines(rules).ok())
-            .unwrap_or_default()
+        let own = self.firewall.as_deref().and_then(|rules| nft::lines(rules).ok());
+        let resolver = self.resolver.and_then(|port| nft::resolver_lines(port).ok());
+        let mut lines = [own, resolver].into_iter().flatten().flatten().collect::<Vec<_>>();
+        lines.sort();
+        lines
     }
 }
 

@@ -6,6 +6,19 @@ use super::{Answer, space::Space};
 use crate::{FirewallChange, nft, plan::FirewallRule};
 
 impl Space {
+    /// A table of this name that is there is somebody else's.
+    pub(super) fn add_resolver(&mut self, port: u16) -> Answer {
+        if self.resolver.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        self.resolver = Some(port);
+        Ok(())
+    }
+
+    pub(super) fn delete_resolver(&mut self) -> Answer {
+        self.resolver.take().map(drop).ok_or(Errno::ENOENT)
+    }
+
     /// All of the changes, or none.
     pub(super) fn change_firewall(&mut self, changes: &[FirewallChange]) -> Answer {
         changes.iter().try_for_each(expressible)?;

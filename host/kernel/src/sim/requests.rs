@@ -43,6 +43,8 @@ impl State {
             Request::WriteSysctl { index, key, value } => space.write_sysctl(*index, key, value),
             Request::SetBandwidth { index, ingress, egress } => space.set_bandwidth(*index, *ingress, *egress),
             Request::Firewall(changes) => space.change_firewall(changes),
+            Request::AddResolver { port } => space.add_resolver(*port),
+            Request::DeleteResolver => space.delete_resolver(),
             Request::FlushConntrack { .. } | Request::FlushPorts(_) => Ok(()),
             // Those that reach beyond the namespace were answered before.
             Request::CreateLink { .. }

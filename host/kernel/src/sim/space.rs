@@ -48,6 +48,8 @@ pub(super) struct Space {
     pub(super) bandwidth: BTreeMap<Ifindex, (Option<Rate>, Option<Rate>)>,
     /// None while the host's table is not there.
     pub(super) firewall: Option<Vec<FirewallRule>>,
+    /// Where questions are led to.
+    pub(super) resolver: Option<u16>,
 }
 
 impl Space {
@@ -66,6 +68,7 @@ impl Space {
             sysctls: HashMap::new(),
             bandwidth: BTreeMap::new(),
             firewall: None,
+            resolver: None,
         };
         if let (Some(index), Ok(name)) = (Ifindex::new(LOOPBACK), "lo".parse::<LinkName>()) {
             let loopback = Link {

@@ -321,6 +321,7 @@ impl<E: Evidence> Down<'_, E> {
             )),
             Make::Route { place, route } => Some((*place, Request::DeleteRoute(route.clone()))),
             Make::Rule(rule) => Some((Place::Realm, Request::DeleteRule(rule.clone()))),
+            Make::Resolver { .. } => Some((Place::Sandbox, Request::DeleteResolver)),
             Make::Bandwidth { link, .. } => Some((
                 link.place,
                 Request::SetBandwidth {

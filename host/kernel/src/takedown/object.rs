@@ -32,6 +32,8 @@ pub enum Object<'a> {
     Bandwidth(LinkAt),
     /// Elements of the table.
     Firewall(&'a FirewallRule),
+    /// The table in the sandbox.
+    Resolver,
 }
 
 impl<'a> Object<'a> {
@@ -49,6 +51,7 @@ impl<'a> Object<'a> {
             Make::Sysctl { link, key, .. } => Self::Sysctl(*link, key),
             Make::Bandwidth { link, .. } => Self::Bandwidth(*link),
             Make::Firewall(rule) => Self::Firewall(rule),
+            Make::Resolver { .. } => Self::Resolver,
         })
     }
 
@@ -78,6 +81,7 @@ impl<'a> Object<'a> {
             | Self::Bandwidth(at) => at.place,
             Self::Route(place, _) => *place,
             Self::Rule(_) | Self::Firewall(_) => Place::Realm,
+            Self::Resolver => Place::Sandbox,
         }
     }
 
@@ -96,6 +100,7 @@ impl<'a> Object<'a> {
             (Self::Sysctl(a, x), Object::Sysctl(b, y)) => a == b && x == y,
             (Self::Bandwidth(a), Object::Bandwidth(b)) => a == b,
             (Self::Firewall(a), Object::Firewall(b)) => same_elements(a, b),
+            (Self::Resolver, Object::Resolver) => true,
             _ => false,
         }
     }

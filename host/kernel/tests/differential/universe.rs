@@ -121,6 +121,8 @@ fn request() -> impl Strategy<Value = Request> {
         3 => forwarding(),
         2 => sysctl(),
         3 => vec(firewall(), 1..4).prop_map(Request::Firewall),
+        1 => (61053..61055u16).prop_map(|port| Request::AddResolver { port }),
+        1 => Just(Request::DeleteResolver),
     ]
 }
 

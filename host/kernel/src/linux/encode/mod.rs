@@ -64,6 +64,8 @@ pub(super) fn message(request: &Request) -> Option<Result<Message>> {
         | Request::WriteSysctl { .. }
         | Request::SetBandwidth { .. }
         | Request::Firewall(_)
+        | Request::AddResolver { .. }
+        | Request::DeleteResolver
         | Request::FlushConntrack { .. }
         | Request::FlushPorts(_) => return None,
     };
