@@ -21,6 +21,7 @@ mod endpoints;
 mod events;
 mod gateway;
 mod localnet;
+mod names;
 mod networks;
 mod open;
 mod outbox;
@@ -50,6 +51,7 @@ use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
 use jackfield_model::{Error, ErrorCode, Options, Publish, Result};
 
 use crate::{
+    names::NameService,
     request::*,
     state::{RealmState, is_full_id},
     store::{Change, Durable, Keys, Layer},
@@ -77,6 +79,8 @@ pub(crate) struct Inner {
     durable: Durable,
     keys: Arc<Keys>,
     events: Events,
+    /// None: sandboxes have no names.
+    names: Option<Arc<dyn NameService>>,
     outbox: Outbox,
     boot: String,
     own: Arc<Place>,
@@ -162,7 +166,19 @@ impl Controller {
         drivers: Arc<dyn Drivers>,
         events: EventSink,
     ) -> Result<Self> {
-        Inner::open(config, kernel, own, drivers, events).map(|inner| Self { inner })
+        Self::open_with_names(config, kernel, own, drivers, events, None)
+    }
+
+    /// The same with a name service, which is told of what is there already.
+    pub fn open_with_names(
+        config: Config,
+        kernel: Arc<dyn Kernel>,
+        own: Namespace,
+        drivers: Arc<dyn Drivers>,
+        events: EventSink,
+        names: Option<Arc<dyn NameService>>,
+    ) -> Result<Self> {
+        Inner::open(config, kernel, own, drivers, events, names).map(|inner| Self { inner })
     }
 
     /// Makes a caller's namespace a realm, and recovers what an earlier host left in it.

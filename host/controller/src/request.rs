@@ -4,7 +4,8 @@ use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::PathBuf, str::FromStr, sync::
 
 use jackfield_kernel::{NamespaceId, NamespaceSource};
 use jackfield_model::{
-    EndpointId, Family, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, Pool, PortMapping, Publish, SandboxId,
+    DnsLabel, DnsSettings, EndpointId, Family, IpNetwork, LinkName, MacAddr, Name, NetworkDns, NetworkId, Options,
+    Pool, PortMapping, Publish, SandboxId, Service,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,9 @@ pub struct CreateNetwork {
     pub options: Options,
     /// Labels, untouched.
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(default, skip_serializing_if = "NetworkDns::is_default")]
+    pub dns: NetworkDns,
 }
 
 /// Where a sandbox's namespace comes from.
@@ -98,6 +102,8 @@ pub struct CreateSandbox {
     pub kind: SandboxKind,
     /// Labels, untouched.
     pub labels: Options,
+    /// What it wants of the name service.
+    pub dns: DnsSettings,
 }
 
 /// An endpoint as asked for.
@@ -118,6 +124,12 @@ pub struct CreateEndpoint {
     pub options: Options,
     /// Labels, untouched.
     pub labels: Options,
+    /// Further names in its network; others may have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<DnsLabel>,
+    /// Services that are found by each of its names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
 }
 
 /// A join as asked for.
@@ -256,6 +268,9 @@ pub struct EndpointInfo {
     pub driver: String,
     /// Driver options.
     pub options: Options,
+    /// Further names in its network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<DnsLabel>,
     /// Labels.
     pub labels: Options,
     /// `created`, `joined`, ...
@@ -278,6 +293,12 @@ pub struct SandboxInfo {
     pub endpoints: Vec<EndpointId>,
     /// Labels.
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(default, skip_serializing_if = "DnsSettings::is_default")]
+    pub dns: DnsSettings,
+    /// Folder of its resolv.conf, hosts and hostname, to be mounted over those in /etc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PathBuf>,
 }
 
 /// Something that happened.

@@ -118,6 +118,10 @@ impl Inner {
         }
         unwind.disarm();
         reserved.into_iter().for_each(Unwind::disarm);
+        self.name_endpoint(place, id);
+        if let Some(sandbox) = &placement.sandbox {
+            self.settle_names(place, sandbox);
+        }
         place.change(|s| {
             s.finish_join(id);
             if creating {

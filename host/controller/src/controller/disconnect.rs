@@ -46,6 +46,7 @@ impl Inner {
         }
         for sandbox in leaving.iter().filter_map(|p| p.sandbox.as_ref()) {
             self.settle_default_routes(place, sandbox)?;
+            self.settle_names(place, sandbox);
         }
         self.events.flush();
         first
@@ -55,6 +56,7 @@ impl Inner {
     pub(super) fn take_out(self: &Arc<Self>, place: &Place, placement: &Placement, delete: bool) -> Result<()> {
         let id = &placement.endpoint;
         let record = place.endpoint(id)?.record;
+        self.unname_endpoint(id);
         let told = self.tell(place, self.letters(place, &record, delete), Layer::BootLong);
         let mut all = told.notes();
         all.push(if delete {

@@ -13,6 +13,7 @@ use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Result};
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
 use crate::{
     ipam::Ipam,
+    names::NameService,
     request::{Config, EventSink, RealmRef},
     state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord},
     store::{Change, Durable, Keys, RealmKey, notes},
@@ -93,6 +94,7 @@ impl Inner {
         own: Namespace,
         drivers: Arc<dyn Drivers>,
         events: EventSink,
+        names: Option<Arc<dyn NameService>>,
     ) -> Result<Arc<Self>> {
         make_dir(&config.run_dir)?;
         make_dir(&config.run_dir.join("netns"))?;
@@ -121,6 +123,7 @@ impl Inner {
             durable,
             keys: Arc::new(Keys::new(loaded.keys, remembered.keys)),
             events: Events::new(events),
+            names,
             outbox: Outbox::default(),
             boot: boot_id()?,
             own: Arc::new(Place::new(RealmKey::Own, realm, state)),

@@ -47,7 +47,9 @@ impl Inner {
         self.settle_localnet(place);
         sandboxes
             .iter()
-            .try_for_each(|sandbox| self.settle_default_routes(place, sandbox))
+            .try_for_each(|sandbox| self.settle_default_routes(place, sandbox))?;
+        self.name_again(place);
+        Ok(())
     }
 
     fn look_around(&self, place: &Place) -> Result<Found> {
@@ -91,7 +93,8 @@ impl Inner {
             let reservations = remains.reservations.iter();
             reservations.for_each(|(network, r)| s.restore_reservation(network, r))
         });
-        for record in remains.sandboxes {
+        for mut record in remains.sandboxes {
+            record.resolver.take_if(|r| !found.stands(&r.operation));
             place.change(|s| s.insert_sandbox(record, SandboxPhase::Ready));
         }
         remains.endpoints.sort_by_key(|e| e.age);
@@ -154,7 +157,11 @@ impl Inner {
                 .map(|s| s.operation.clone());
             let stays = s.endpoints.values().filter_map(|e| e.record.stay.as_ref());
             let endpoints = stays.flat_map(|s| s.operations().cloned());
-            networks.chain(endpoints).collect()
+            let resolvers = s
+                .sandboxes
+                .values()
+                .filter_map(|b| Some(b.record.resolver.as_ref()?.operation.clone()));
+            networks.chain(endpoints).chain(resolvers).collect()
         });
         // Last made, first taken back.
         let mut unknown: Vec<_> = found

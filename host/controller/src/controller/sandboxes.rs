@@ -11,7 +11,7 @@ use jackfield_model::{Error, ErrorCode, Options, Result, SandboxId};
 use super::{Inner, place::Place};
 use crate::{
     request::{CreateSandbox, Done, SandboxInfo, SandboxKind},
-    state::{Begin, Denied, Ground, Sandbox, SandboxPhase},
+    state::{Begin, Denied, Ground, Sandbox, SandboxPhase, SandboxRecord},
     store::notes,
 };
 
@@ -53,7 +53,14 @@ struct Shown {
 
 impl Inner {
     pub(super) fn create_sandbox(self: &Arc<Self>, place: &Place, request: CreateSandbox) -> Result<Done<SandboxInfo>> {
-        let CreateSandbox { id, name, kind, labels } = request;
+        let CreateSandbox {
+            id,
+            name,
+            kind,
+            labels,
+            dns,
+        } = request;
+        dns.check()?;
         // The file that pins a namespace is named by the id, so that one is needed before anything else.
         let (given, fresh) = (id.clone(), SandboxId::random());
         let shown = self.show(kind, id.as_ref().unwrap_or(&fresh))?;
@@ -62,6 +69,7 @@ impl Inner {
                 Some(given.clone().unwrap_or_else(|| fresh.clone())),
                 name.clone(),
                 &labels,
+                &dns,
                 shown.ground.clone(),
             )
         })?;
@@ -75,12 +83,13 @@ impl Inner {
             Begin::Go(id) => id,
         };
         let unwind = place.unwind(|s| s.remove_sandbox(&id));
-        let ground = self
+        let record = self
             .make_sandbox(place, &id, shown)
             .map_err(|e| e.object(format!("sandbox {}", id.short())))?;
         unwind.disarm();
         place.change(|s| {
-            s.finish_sandbox(&id, ground);
+            s.finish_sandbox(&id, record.ground);
+            s.set_files(&id, record.files);
             self.say_sandbox(s.sandboxes.get(&id), "create");
         });
         self.events.flush();
@@ -132,7 +141,7 @@ impl Inner {
         self.config.run_dir.join("netns")
     }
 
-    fn make_sandbox(&self, place: &Place, id: &SandboxId, shown: Shown) -> Result<Ground> {
+    fn make_sandbox(&self, place: &Place, id: &SandboxId, shown: Shown) -> Result<SandboxRecord> {
         let (ground, namespace) = match shown.ground {
             Ground::Made { path, .. } => {
                 let namespace = self.make_namespace(place, &path)?;
@@ -148,6 +157,7 @@ impl Inner {
         };
         let mut record = place.of_sandbox(id, |s| s.record.clone())?;
         record.ground = ground.clone();
+        self.write_files(&mut record);
         if let Err(error) = self.append_notes(vec![notes::sandbox(place.id(), &record)]) {
             self.drop_namespace(place, &ground, namespace.as_ref());
             return Err(error);
@@ -155,7 +165,7 @@ impl Inner {
         if let Some(namespace) = namespace {
             place.keep(id, namespace);
         }
-        Ok(ground)
+        Ok(record)
     }
 
     fn make_namespace(&self, place: &Place, path: &Path) -> Result<Namespace> {
@@ -238,8 +248,9 @@ impl Inner {
         self.depart(place, leaving, true)?;
         self.append_notes(vec![notes::no_sandbox(place.id(), &id)])?;
         unwind.disarm();
-        let ground = place.of_sandbox(&id, |s| s.record.ground.clone())?;
-        self.drop_namespace(place, &ground, place.let_go(&id).as_ref());
+        let record = place.of_sandbox(&id, |s| s.record.clone())?;
+        self.drop_namespace(place, &record.ground, place.let_go(&id).as_ref());
+        self.drop_names(place, &record)?;
         place.change(|s| {
             self.say_sandbox(s.sandboxes.get(&id), "delete");
             s.remove_sandbox(&id);

@@ -86,6 +86,8 @@ impl RealmState {
             path,
             endpoints,
             labels: record.labels.clone(),
+            dns: record.dns.clone(),
+            files: record.files.clone(),
         }
     }
 }
@@ -119,6 +121,7 @@ impl Endpoint {
             ports: self.ports().cloned().collect(),
             driver: record.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
             options: record.spec.options.clone(),
+            aliases: record.asked.aliases.clone(),
             labels: record.asked.labels.clone(),
             state: self.phase.word().to_owned(),
         }

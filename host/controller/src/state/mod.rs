@@ -30,6 +30,7 @@ mod endpoints;
 mod gateway;
 mod info;
 mod interfaces;
+mod names;
 mod networks;
 mod ports;
 pub mod record;
@@ -46,9 +47,12 @@ use jackfield_model::{EndpointId, Family, LinkName, Name, NetworkId, SandboxId};
 pub use denied::{Denied, Kind};
 pub use endpoints::Placement;
 pub use gateway::DefaultRoute;
+pub use names::Naming;
 pub use networks::Asked;
 pub use ports::PortChange;
-pub use record::{EndpointRecord, Ground, NetworkRecord, Publication, Reservation, SandboxRecord, Standing, Stay};
+pub use record::{
+    EndpointRecord, Ground, NetworkRecord, Publication, Reservation, Resolver, SandboxRecord, Standing, Stay,
+};
 pub use reference::is_full_id;
 
 use crate::ipam::Ipam;
@@ -146,6 +150,8 @@ pub struct Sandbox {
     pub interfaces: BTreeMap<LinkName, EndpointId>,
     /// Somebody is seeing to its default routes.
     pub settling: bool,
+    /// Somebody is seeing to its resolver.
+    pub naming: bool,
 }
 
 /// All that a realm has.

@@ -7,7 +7,8 @@ use std::{path::PathBuf, sync::Arc};
 use jackfield_driver::{Identity, OwnLink};
 use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
 use jackfield_model::{
-    EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, PortMapping, Publish, SandboxId,
+    DnsSettings, EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, PortMapping,
+    Publish, SandboxId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,6 +184,24 @@ pub struct SandboxRecord {
     /// Labels.
     #[serde(default)]
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(default)]
+    pub dns: DnsSettings,
+    /// Where its resolver is, while it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<Resolver>,
+    /// Folder of its files for /etc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PathBuf>,
+}
+
+/// The resolver of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolver {
+    /// Its port on 127.0.0.11.
+    pub port: u16,
+    /// Under which operation the kernel crate knows the way there.
+    pub operation: OperationId,
 }
 
 /// Where a sandbox's namespace comes from, and how it is reached.

@@ -1,9 +1,12 @@
 //! What may happen to sandboxes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use jackfield_kernel::NamespaceId;
-use jackfield_model::{Name, Options, SandboxId};
+use jackfield_model::{DnsSettings, Name, Options, SandboxId};
 
 use super::{Begin, Denied, Ground, Kind, RealmState, Sandbox, SandboxPhase, SandboxRecord};
 
@@ -14,10 +17,11 @@ impl RealmState {
         id: Option<SandboxId>,
         name: Option<Name>,
         labels: &Options,
+        dns: &DnsSettings,
         ground: Ground,
     ) -> Result<Begin<SandboxId>, Denied> {
         if let Some(existing) = id.as_ref().and_then(|id| self.sandboxes.get(id)) {
-            return existing.answer_again(name.as_ref(), labels, &ground);
+            return existing.answer_again(name.as_ref(), (labels, dns), &ground);
         }
         let id = id.unwrap_or_else(SandboxId::random);
         let name = match name {
@@ -48,6 +52,9 @@ impl RealmState {
                 name,
                 ground,
                 labels: labels.clone(),
+                dns: dns.clone(),
+                resolver: None,
+                files: None,
             },
             SandboxPhase::Creating,
         );
@@ -64,6 +71,7 @@ impl RealmState {
             endpoints: BTreeSet::new(),
             interfaces: BTreeMap::new(),
             settling: false,
+            naming: false,
         };
         self.sandboxes.insert(id, sandbox);
     }
@@ -80,6 +88,13 @@ impl RealmState {
         if let Some(sandbox) = self.sandboxes.get_mut(id) {
             sandbox.record.ground = ground;
             sandbox.phase = SandboxPhase::Ready;
+        }
+    }
+
+    /// Where its files for /etc are.
+    pub fn set_files(&mut self, id: &SandboxId, files: Option<PathBuf>) {
+        if let Some(sandbox) = self.sandboxes.get_mut(id) {
+            sandbox.record.files = files;
         }
     }
 
@@ -133,10 +148,15 @@ impl Sandbox {
     }
 
     /// The answer to a second request with the same id.
-    fn answer_again(&self, name: Option<&Name>, labels: &Options, ground: &Ground) -> Result<Begin<SandboxId>, Denied> {
+    fn answer_again(
+        &self,
+        name: Option<&Name>,
+        (labels, dns): (&Options, &DnsSettings),
+        ground: &Ground,
+    ) -> Result<Begin<SandboxId>, Denied> {
         let record = &self.record;
         let same_name = name.is_none_or(|n| *n == record.name);
-        if !same_name || record.labels != *labels || !record.ground.same_place(ground) {
+        if !same_name || record.labels != *labels || record.dns != *dns || !record.ground.same_place(ground) {
             return Err(Denied::IdTaken {
                 kind: Kind::Sandbox,
                 id: record.id.short().to_owned(),

@@ -28,6 +28,7 @@ fn network(name: &str) -> CreateNetwork {
         internal: false,
         options: Options::new(),
         labels: Options::new(),
+        dns: Default::default(),
     }
 }
 
@@ -69,7 +70,13 @@ fn sandbox(state: &mut RealmState, name: &str) -> SandboxId {
         source: None,
         namespace: NamespaceId(name.bytes().map(u64::from).sum()),
     };
-    let id = go(state.begin_sandbox(None, Some(name.parse().unwrap()), &Options::new(), ground.clone()));
+    let id = go(state.begin_sandbox(
+        None,
+        Some(name.parse().unwrap()),
+        &Options::new(),
+        &Default::default(),
+        ground.clone(),
+    ));
     state.finish_sandbox(&id, ground);
     id
 }
@@ -314,13 +321,13 @@ fn one_namespace_is_one_sandbox() {
         source: None,
         namespace: NamespaceId(9),
     };
-    let first = go(state.begin_sandbox(None, None, &Options::new(), ground.clone()));
+    let first = go(state.begin_sandbox(None, None, &Options::new(), &Default::default(), ground.clone()));
     state.finish_sandbox(&first, ground.clone());
     assert!(matches!(
-        state.begin_sandbox(None, None, &Options::new(), ground.clone()),
+        state.begin_sandbox(None, None, &Options::new(), &Default::default(), ground.clone()),
         Err(Denied::NamespaceTaken { .. })
     ));
-    let again = state.begin_sandbox(Some(first.clone()), None, &Options::new(), ground);
+    let again = state.begin_sandbox(Some(first.clone()), None, &Options::new(), &Default::default(), ground);
     assert_eq!(again, Ok(Begin::AlreadySo(first)));
 }
 

@@ -8,9 +8,12 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+};
 
-use super::{Failure, Outcome, signals::Signals};
+use super::{Failure, Outcome, etc, signals::Signals};
 use crate::wire::Sandbox;
 
 /// Runs the command, and passes signals on to it.
@@ -22,7 +25,7 @@ pub(super) async fn inside(sandbox: &Sandbox, command: &[OsString]) -> Outcome {
 /// The same, with signals that are caught already: those that came before the command was there reach it first thing.
 pub(super) async fn with_signals(sandbox: &Sandbox, command: &[OsString], signals: &mut Signals) -> Outcome {
     let namespace = open(sandbox)?;
-    let mut child = spawn(&namespace, command)?;
+    let mut child = spawn(sandbox, &namespace, command)?;
     loop {
         tokio::select! {
             status = child.wait() => return status.map(exit_code).map_err(|e| Failure::system("cannot wait for the command", e)),
@@ -43,17 +46,26 @@ fn open(sandbox: &Sandbox) -> Result<Namespace, Failure> {
     Ok(opened.map_err(|e| cannot_enter(sandbox, e))?)
 }
 
-/// A child is born into the namespaces of the thread that makes it; this thread goes back to its own.
-fn spawn(namespace: &Namespace, command: &[OsString]) -> Result<Child, Failure> {
+/// A child is born into the namespaces of the thread that makes it: one of its own, since it cannot go back to the mounts that it left.
+fn spawn(sandbox: &Sandbox, namespace: &Namespace, command: &[OsString]) -> Result<Child, Failure> {
     let [program, arguments @ ..] = command else {
         return Err(Failure::usage("there is no command to run"));
     };
-    let spawned = netns::within(namespace, || Command::new(program).args(arguments).spawn());
-    let entered = spawned.map_err(|e| Failure::Own(Error::from(e)))?;
-    entered.map_err(|cause| Failure::Program {
-        program: program.to_string_lossy().into_owned(),
-        cause,
-    })
+    let runtime = Handle::current();
+    let born = || {
+        let _runtime = runtime.enter();
+        if let Some(files) = &sandbox.files {
+            etc::enter(files).map_err(|e| Failure::system("cannot put the sandbox's files into /etc", e))?;
+        }
+        let spawned = netns::within(namespace, || Command::new(program).args(arguments).spawn());
+        let entered = spawned.map_err(|e| Failure::Own(Error::from(e)))?;
+        entered.map_err(|cause| Failure::Program {
+            program: program.to_string_lossy().into_owned(),
+            cause,
+        })
+    };
+    let ended = || Failure::Own(Error::internal("the thread that starts the command panicked"));
+    std::thread::scope(|scope| scope.spawn(born).join().unwrap_or_else(|_| Err(ended())))
 }
 
 fn cannot_enter(sandbox: &Sandbox, error: KernelError) -> Error {

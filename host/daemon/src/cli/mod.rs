@@ -4,6 +4,7 @@
 
 mod arguments;
 mod driver;
+mod etc;
 mod events;
 mod exec;
 mod failure;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use jackfield_model::{Error, LinkName, MacAddr, Name, NetworkId, Publish};
+use jackfield_model::{DnsLabel, Error, LinkName, MacAddr, Name, NetworkId, Publish, Service};
 
 use super::{
     Failure, Outcome, Session,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     client::segment,
-    wire::{Change, Connect, CreateNetwork, Disconnect, Endpoint, Network, Pool, Ports, Pruned, Sandbox},
+    wire::{Change, Connect, CreateNetwork, Disconnect, Endpoint, Network, NetworkNames, Pool, Ports, Pruned, Sandbox},
 };
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +87,12 @@ pub(super) struct Create {
     /// Label
     #[arg(long = "label", short, value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// DNS server for what its sandboxes ask beyond its own names; once for each [default: the host's]
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<IpAddr>,
+    /// Its endpoints have no names
+    #[arg(long)]
+    no_names: bool,
     /// Id, 64 hexadecimal digits [default: a random one]
     #[arg(long)]
     id: Option<NetworkId>,
@@ -107,6 +113,12 @@ pub(super) struct EndpointArguments {
     /// The sandbox's default route goes by the connection of the highest priority
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i32,
+    /// Further name in the network; others may have the same
+    #[arg(long = "alias", value_name = "NAME")]
+    pub aliases: Vec<DnsLabel>,
+    /// Service that is found by each of its names (DNS SRV), as http:8080/tcp
+    #[arg(long = "service", value_name = "NAME:PORT[/PROTOCOL]")]
+    pub services: Vec<Service>,
     #[command(flatten)]
     pub ports: PortArguments,
 }
@@ -181,6 +193,10 @@ impl Create {
             internal: self.internal,
             options: options("--opt", self.options)?,
             labels: options("--label", self.labels)?,
+            dns: NetworkNames {
+                servers: self.dns,
+                off: self.no_names,
+            },
         };
         let network: Network = session.client.post("/v1/networks", &request).await?;
         session.output.show(&network, |network| format!("{}\n", network.id))
@@ -195,6 +211,8 @@ impl EndpointArguments {
             mac,
             interface,
             priority,
+            aliases,
+            services,
             ports,
         } = self;
         Connect {
@@ -203,6 +221,8 @@ impl EndpointArguments {
             mac,
             interface,
             priority,
+            aliases,
+            services,
             publish: ports.publish,
             ..Connect::default()
         }

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use clap::Args;
 use jackfield_model::Name;
 
-use super::{Failure, Outcome, Session, exec, network::EndpointArguments, signals::Signals};
+use super::{Failure, Outcome, Session, exec, network::EndpointArguments, sandbox::NameArguments, signals::Signals};
 use crate::{
     client::{Client, ClientError, segment},
     wire::{Change, CreateSandbox, Endpoint, Sandbox},
@@ -27,6 +27,8 @@ pub(super) struct Arguments {
     name: Option<Name>,
     #[command(flatten)]
     endpoint: EndpointArguments,
+    #[command(flatten)]
+    names: NameArguments,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -39,6 +41,7 @@ impl Arguments {
         let mut signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", e))?;
         let request = CreateSandbox {
             name: self.name.clone(),
+            dns: self.names.clone().into_names(),
             ..CreateSandbox::default()
         };
         let sandbox: Sandbox = client.post("/v1/sandboxes", &request).await?;

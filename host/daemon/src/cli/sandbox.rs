@@ -1,9 +1,9 @@
 //! `jackfield sandbox`
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use jackfield_model::{Name, SandboxId};
+use jackfield_model::{DnsName, Name, SandboxId};
 
 use super::{
     Failure, Outcome, Session,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     client::segment,
-    wire::{Change, CreateSandbox, Endpoint, Network, Sandbox},
+    wire::{Change, CreateSandbox, Endpoint, Network, Sandbox, SandboxNames},
 };
 
 #[derive(Debug, Subcommand)]
@@ -52,9 +52,44 @@ pub(super) struct Create {
     /// Label
     #[arg(long = "label", short, value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    #[command(flatten)]
+    names: NameArguments,
     /// Id, 64 hexadecimal digits [default: a random one]
     #[arg(long)]
     id: Option<SandboxId>,
+}
+
+/// What a sandbox wants of the name service.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct NameArguments {
+    /// DNS server for what none of its networks knows; once for each [default: its networks', else the host's]
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<IpAddr>,
+    /// Search domain; once for each [default: the host's]
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<DnsName>,
+    /// Option for its resolv.conf, as ndots:2
+    #[arg(long, value_name = "OPTION")]
+    dns_option: Vec<String>,
+    /// Host name [default: its name]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<DnsName>,
+    /// No name service in the sandbox
+    #[arg(long)]
+    no_names: bool,
+}
+
+impl NameArguments {
+    /// As the request has them.
+    pub fn into_names(self) -> SandboxNames {
+        SandboxNames {
+            servers: self.dns,
+            search: self.dns_search,
+            options: self.dns_option,
+            hostname: self.hostname,
+            off: self.no_names,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +132,7 @@ impl Create {
             pid: self.source.pid,
             foreign: None,
             labels: options("--label", self.labels)?,
+            dns: self.names.into_names(),
         };
         let sandbox: Sandbox = session.client.post("/v1/sandboxes", &request).await?;
         session.output.show(&sandbox, |sandbox| format!("{}\n", sandbox.id))

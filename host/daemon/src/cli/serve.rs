@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// machine forwards already
     #[arg(long, value_name = "LINKS", default_value = "off")]
     forwarding: Forwarding,
+    /// Where the host's own DNS servers and search domains are read
+    #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
+    resolv_conf: PathBuf,
 }
 
 impl Arguments {
@@ -47,6 +50,7 @@ impl Arguments {
             run_dir,
             state_dir: absolute(self.state_dir.unwrap_or(state_dir))?,
             grants: absolute(self.grants.unwrap_or(grants))?,
+            resolv_conf: absolute(self.resolv_conf)?,
             default_pools: if self.default_pools.is_empty() {
                 serve::default_pools()
             } else {

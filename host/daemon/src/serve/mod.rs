@@ -9,6 +9,7 @@
 mod caller;
 mod connections;
 mod links;
+mod names;
 mod outside;
 mod pools;
 mod socket;
@@ -29,6 +30,7 @@ use std::{
 
 use jackfield_controller::request::Forwarding;
 use jackfield_model::{Error, IpNetwork, Result};
+use jackfield_names::Server;
 use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +49,7 @@ pub(crate) struct Options {
     pub run_dir: PathBuf,
     pub state_dir: PathBuf,
     pub grants: PathBuf,
+    pub resolv_conf: PathBuf,
     pub default_pools: Vec<(IpNetwork, u8)>,
     pub forwarding: Forwarding,
 }
@@ -61,7 +64,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
     wiring::make_folders(&options)?;
     // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
     umask(Mode::from_bits_truncate(0o077));
-    let host = wiring::open(&options)?;
+    raise_open_files();
+    let (host, names) = wiring::open(&options)?;
     let failed = |cause| Error::internal("the host cannot start its threads").caused_by(cause);
     // This thread accepts; connections have threads of their own, and what else blocks now and then has a few.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,7 +73,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         .max_blocking_threads(connections::CONNECTIONS as usize + OTHER_THREADS)
         .build()
         .map_err(failed)?;
-    let result = runtime.block_on(serve(&options.socket, host.clone()));
+    let result = runtime.block_on(serve(&options.socket, host.clone(), names));
     runtime.shutdown_timeout(LAST_CALLS);
     // What was taken down in the last moments is half gone; a successor would finish it, but there may be none.
     if !host.controller.quiesce() {
@@ -77,6 +81,16 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     drop(host);
     result
+}
+
+/// A sandbox with names costs a handful of descriptors, and the soft limit of most systems is 1,024, for the sake of programs that use
+/// select(2): this one does not.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+    let raised = getrlimit(RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as low as it is");
+    }
 }
 
 /// To standard error, `info` and above; JACKFIELD_LOG chooses otherwise, as in `JACKFIELD_LOG=jackfield=debug`.
@@ -91,10 +105,11 @@ fn log() {
         .init();
 }
 
-async fn serve(path: &Path, host: Host) -> Result<()> {
+async fn serve(path: &Path, host: Host, names: Server) -> Result<()> {
     let stop = stop::on_signals(host.events.clone())?;
     let listener = socket::listen(path)?;
     tokio::spawn(links::watch(host.controller.clone()));
+    tokio::spawn(names::serve(names));
     tracing::info!("serving on {}", path.display());
     connections::serve(listener.accepts, api::router(host), stop).await;
     listener.guard.remove();

@@ -8,13 +8,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use jackfield_controller::{Controller, builtin::BuiltIns, request::Config};
+use jackfield_controller::{Controller, builtin::BuiltIns, names::NameService, request::Config};
 use jackfield_driver::Drivers;
 use jackfield_kernel::{Kernel, Linux, Namespace, NamespaceSource};
 use jackfield_model::{Error, ErrorCode, Result};
+use jackfield_names::Server;
 use jackfield_wasm::{CompileSettings, Engine, Registry, Settings};
 
-use super::{Options, outside::Operator};
+use super::{Options, names::Names, outside::Operator};
 use crate::{
     api::{About, Host},
     drivers::{DriverAdmin, Starting},
@@ -27,11 +28,13 @@ pub(crate) struct Parts {
     pub kernel: Arc<dyn Kernel>,
     /// The namespace that serves as host.
     pub own: Namespace,
+    /// None: sandboxes have no names.
+    pub names: Option<Arc<dyn NameService>>,
 }
 
 /// The host of this machine: the real kernel, this process's namespace, and components.
-pub(super) fn open(options: &Options) -> Result<Host> {
-    let kernel = Linux::new()?;
+pub(super) fn open(options: &Options) -> Result<(Host, Server)> {
+    let kernel: Arc<dyn Kernel> = Arc::new(Linux::new()?);
     let own = kernel.open_namespace(&NamespaceSource::Own)?;
     let config = Config {
         run_dir: options.run_dir.clone(),
@@ -39,14 +42,16 @@ pub(super) fn open(options: &Options) -> Result<Host> {
         default_pools: options.default_pools.clone(),
         forwarding: options.forwarding.clone(),
     };
-    assemble(
-        Parts {
-            config,
-            kernel: Arc::new(kernel),
-            own,
-        },
-        |controller| registry(options, controller),
-    )
+    let server = Server::new(kernel.clone(), options.resolv_conf.clone())?;
+    let names = Names::new(server.clone(), kernel.clone(), options.run_dir.join("sandboxes"));
+    let parts = Parts {
+        config,
+        kernel,
+        own,
+        names: Some(Arc::new(names)),
+    };
+    let host = assemble(parts, |controller| registry(options, controller))?;
+    Ok((host, server))
 }
 
 /// Opens the controller over these parts, then the drivers over the controller.
@@ -54,7 +59,12 @@ pub(crate) fn assemble(
     parts: Parts,
     drivers: impl FnOnce(&Controller) -> Result<Arc<dyn DriverAdmin>>,
 ) -> Result<Host> {
-    let Parts { config, kernel, own } = parts;
+    let Parts {
+        config,
+        kernel,
+        own,
+        names,
+    } = parts;
     let about = About {
         started: now(),
         run_dir: config.run_dir.clone(),
@@ -63,7 +73,7 @@ pub(crate) fn assemble(
     let (events, starting) = (Events::new(), Arc::new(Starting::default()));
     let sink = events.clone();
     let publish = Arc::new(move |event: jackfield_controller::request::Event| sink.publish(event.into()));
-    let controller = Controller::open(config, kernel, own, starting.clone(), publish)?;
+    let controller = Controller::open_with_names(config, kernel, own, starting.clone(), publish, names)?;
     let drivers = drivers(&controller)?;
     starting.started(drivers.clone());
     Ok(Host {

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use jackfield_controller::request::{self, EndpointInfo};
 use jackfield_model::{
-    EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, PortMapping, Publish, SandboxId,
+    DnsLabel, EndpointId, IpNetwork, LinkName, MacAddr, Name, NetworkId, Options, PortMapping, Publish, SandboxId,
+    Service,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,12 @@ pub struct CreateEndpoint {
     /// Labels.
     #[serde(skip_serializing_if = "Options::is_empty")]
     pub labels: Options,
+    /// Further names in its network; others may have the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<DnsLabel>,
+    /// Services that are found by each of its names, as `http:8080/tcp`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
 }
 
 /// `POST /v1/endpoints/{endpoint}/join`
@@ -95,6 +102,12 @@ pub struct Connect {
     /// Ports that others reach on the host's addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<Publish>,
+    /// Further names in its network; others may have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<DnsLabel>,
+    /// Services that are found by each of its names, as `http:8080/tcp`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
 }
 
 /// `PUT /v1/endpoints/{endpoint}/ports`: these and no others, all of them or as it was.
@@ -123,6 +136,8 @@ impl From<CreateEndpoint> for request::CreateEndpoint {
             mac,
             options,
             labels,
+            aliases,
+            services,
         } = wire;
         Self {
             id,
@@ -132,6 +147,8 @@ impl From<CreateEndpoint> for request::CreateEndpoint {
             mac,
             options,
             labels,
+            aliases,
+            services,
         }
     }
 }
@@ -174,6 +191,8 @@ impl Connect {
             join_options,
             labels,
             publish,
+            aliases,
+            services,
         } = self;
         let endpoint = request::CreateEndpoint {
             id,
@@ -183,6 +202,8 @@ impl Connect {
             mac,
             options,
             labels,
+            aliases,
+            services,
         };
         (
             sandbox,
@@ -227,6 +248,9 @@ pub struct Endpoint {
     pub driver: String,
     /// Driver options.
     pub options: Options,
+    /// Further names in its network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<DnsLabel>,
     /// Labels.
     pub labels: Options,
     /// `created` or `joined`.
@@ -247,6 +271,7 @@ impl From<EndpointInfo> for Endpoint {
             ports,
             driver,
             options,
+            aliases,
             labels,
             state,
         } = info;
@@ -262,6 +287,7 @@ impl From<EndpointInfo> for Endpoint {
             ports,
             driver,
             options,
+            aliases,
             labels,
             state,
         }

@@ -3,6 +3,7 @@
 //! Bodies of requests are checked as they are read ([`read`]): a field that nobody knows is refused, and every value arrives as the type
 //! that the controller takes.
 
+mod dns;
 mod driver;
 mod endpoint;
 mod event;
@@ -13,6 +14,7 @@ pub mod read;
 mod sandbox;
 mod text;
 
+pub use dns::{NetworkNames, SandboxNames};
 pub use driver::{Calls, Component, Driver};
 pub use endpoint::{Connect, CreateEndpoint, Disconnect, Endpoint, Join, Ports};
 pub use event::Event;

@@ -6,7 +6,7 @@ use jackfield_controller::request::{self, LeaseInfo, NetworkInfo, PoolInfo};
 use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId, Options, SandboxId};
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use super::{NetworkNames, text};
 
 /// `POST /v1/networks`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct CreateNetwork {
     /// Labels.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(default, skip_serializing_if = "NetworkNames::is_default")]
+    pub dns: NetworkNames,
 }
 
 /// A pool as asked for.
@@ -89,6 +92,7 @@ impl From<CreateNetwork> for request::CreateNetwork {
             internal,
             options,
             labels,
+            dns,
         } = wire;
         Self {
             id,
@@ -102,6 +106,7 @@ impl From<CreateNetwork> for request::CreateNetwork {
             internal,
             options,
             labels,
+            dns: dns.into(),
         }
     }
 }

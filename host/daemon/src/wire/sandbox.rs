@@ -7,6 +7,8 @@ use jackfield_kernel::NamespaceSource;
 use jackfield_model::{EndpointId, Error, Name, Options, SandboxId};
 use serde::{Deserialize, Serialize};
 
+use super::SandboxNames;
+
 /// `POST /v1/sandboxes`. At most one of `path`, `pid` and `foreign`; with none of them the host makes a namespace.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct CreateSandbox {
     /// Labels.
     #[serde(skip_serializing_if = "Options::is_empty")]
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(skip_serializing_if = "SandboxNames::is_default")]
+    pub dns: SandboxNames,
 }
 
 impl TryFrom<CreateSandbox> for request::CreateSandbox {
@@ -42,6 +47,7 @@ impl TryFrom<CreateSandbox> for request::CreateSandbox {
             pid,
             foreign,
             labels,
+            dns,
         } = wire;
         let kind = match (path, pid, foreign) {
             (None, None, None) => SandboxKind::Made,
@@ -55,7 +61,13 @@ impl TryFrom<CreateSandbox> for request::CreateSandbox {
                 ));
             }
         };
-        Ok(Self { id, name, kind, labels })
+        Ok(Self {
+            id,
+            name,
+            kind,
+            labels,
+            dns: dns.into(),
+        })
     }
 }
 
@@ -85,6 +97,12 @@ pub struct Sandbox {
     pub endpoints: Vec<EndpointId>,
     /// Labels.
     pub labels: Options,
+    /// What it wants of the name service.
+    #[serde(default, skip_serializing_if = "SandboxNames::is_default")]
+    pub dns: SandboxNames,
+    /// Folder of its resolv.conf, hosts and hostname, to be mounted over those in /etc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PathBuf>,
 }
 
 impl From<SandboxInfo> for Sandbox {
@@ -96,6 +114,8 @@ impl From<SandboxInfo> for Sandbox {
             path,
             endpoints,
             labels,
+            dns,
+            files,
         } = info;
         Self {
             id,
@@ -104,6 +124,8 @@ impl From<SandboxInfo> for Sandbox {
             path,
             endpoints,
             labels,
+            dns: dns.into(),
+            files,
         }
     }
 }

@@ -337,6 +337,7 @@ pub fn network(name: &str, driver: &str) -> CreateNetwork {
         internal: false,
         options: BTreeMap::new(),
         labels: BTreeMap::new(),
+        dns: Default::default(),
     }
 }
 
@@ -346,6 +347,7 @@ pub fn sandbox(name: &str) -> CreateSandbox {
         name: Some(name.parse().unwrap()),
         kind: SandboxKind::Made,
         labels: BTreeMap::new(),
+        dns: Default::default(),
     }
 }
 

@@ -49,6 +49,7 @@ impl TestHost {
             config,
             kernel: kernel.clone(),
             own,
+            names: None,
         };
         let host = assemble(parts, |_| Ok(Arc::new(shelf::Shelf::default()))).unwrap();
         let events = host.events.clone();

@@ -1,0 +1,187 @@
+//! Keeps the name service up to date: who is where, and which sandboxes have a resolver.
+//!
+//! A resolver is an operation of its own, since it belongs to a sandbox and not to the endpoint that came first: its sockets are opened, the
+//! plan leads the sandbox's questions to them, and both are on record together. Where a kernel cannot do it endpoints join all the same, and a
+//! warning says that they have no names.
+
+use std::sync::Arc;
+
+use jackfield_kernel::{Make, Plan};
+use jackfield_model::{EndpointId, ErrorCode, OperationId, Result, SandboxId};
+
+use super::{Inner, place::Place};
+use crate::{
+    names::{NameService, ResolverRequest, hostname},
+    state::{Ground, Naming, Resolver, SandboxRecord},
+    store::notes,
+};
+
+impl Inner {
+    /// An endpoint arrived: its names are known from here on.
+    pub(super) fn name_endpoint(&self, place: &Place, endpoint: &EndpointId) {
+        let Some(names) = &self.names else { return };
+        if let Some(member) = place.look(|s| s.member_of(endpoint)) {
+            names.joined(member);
+        }
+    }
+
+    /// It left.
+    pub(super) fn unname_endpoint(&self, endpoint: &EndpointId) {
+        if let Some(names) = &self.names {
+            names.left(endpoint);
+        }
+    }
+
+    /// Opens or closes a sandbox's resolver, as its endpoints want it by now.
+    pub(super) fn settle_names(&self, place: &Place, sandbox: &SandboxId) {
+        let Some(names) = &self.names else { return };
+        while let Some(naming) = place.change(|s| s.begin_naming(sandbox)) {
+            let (before, result) = match naming {
+                Naming::Open(record) => (None, self.open_resolver(place, &**names, record).map(Some)),
+                Naming::Close(record) => (
+                    record.resolver.clone(),
+                    self.close_resolver(place, &**names, record).map(|()| None),
+                ),
+            };
+            let failed = result.as_ref().err().map(ToString::to_string);
+            place.change(|s| s.end_naming(sandbox, result.unwrap_or(before)));
+            if let Some(error) = failed {
+                tracing::warn!(
+                    sandbox = sandbox.short(),
+                    error,
+                    "a sandbox has no name service, or keeps it longer than it should"
+                );
+                return;
+            }
+        }
+    }
+
+    fn open_resolver(&self, place: &Place, names: &dyn NameService, record: SandboxRecord) -> Result<Resolver> {
+        let opened = self.open_sandbox(place, &record.id)?;
+        let at = opened
+            .at
+            .as_ref()
+            .ok_or_else(|| jackfield_model::Error::internal("a foreign sandbox has no resolver"))?;
+        let port = names.open(request(place, &record, at.namespace.clone(), None))?;
+        let operation = OperationId::random();
+        let plan = Plan {
+            makes: vec![Make::Resolver { port }],
+            removals: Vec::new(),
+        };
+        let resolver = Resolver {
+            port,
+            operation: operation.clone(),
+        };
+        let note = notes::sandbox(
+            place.id(),
+            &SandboxRecord {
+                resolver: Some(resolver.clone()),
+                ..record.clone()
+            },
+        );
+        let applied = place
+            .realm
+            .apply(&operation, &plan, Some(at))
+            .and_then(|applied| applied.commit(vec![note]));
+        if let Err(error) = applied {
+            names.close(&record.id);
+            return Err(error.into());
+        }
+        Ok(resolver)
+    }
+
+    /// The sockets first: with them goes what may be the last reference to the namespace.
+    fn close_resolver(&self, place: &Place, names: &dyn NameService, record: SandboxRecord) -> Result<()> {
+        names.close(&record.id);
+        let Some(resolver) = &record.resolver else {
+            return Ok(());
+        };
+        let note = notes::sandbox(
+            place.id(),
+            &SandboxRecord {
+                resolver: None,
+                ..record.clone()
+            },
+        );
+        self.release_inside(place, &resolver.operation, vec![note], &record.id)
+    }
+
+    /// A sandbox is gone, and what is left of its resolver is taken off the record.
+    pub(super) fn drop_names(&self, place: &Place, record: &SandboxRecord) -> Result<()> {
+        if let Some(names) = &self.names {
+            names.close(&record.id);
+            if record.files.is_some() {
+                names.remove_files(&record.id);
+            }
+        }
+        let operation = record.resolver.as_ref().map(|r| &r.operation);
+        operation.map_or(Ok(()), |operation| self.release(place, Some(operation), Vec::new()))
+    }
+
+    /// Writes a new sandbox's files. Without them it is a sandbox all the same.
+    pub(super) fn write_files(&self, record: &mut SandboxRecord) {
+        let Some(names) = &self.names else { return };
+        let Some(hostname) = hostname(&record.id, &record.name, &record.dns) else {
+            return;
+        };
+        if matches!(record.ground, Ground::Foreign { .. }) {
+            return;
+        }
+        match names.write_files(&record.id, &hostname, &record.dns) {
+            Ok(folder) => record.files = Some(folder),
+            Err(error) => tracing::warn!(sandbox = record.id.short(), %error, "a sandbox has no files for /etc"),
+        }
+    }
+
+    /// After a restart: what an earlier host had open is opened again, at the same ports; then what is missing.
+    pub(super) fn name_again(self: &Arc<Self>, place: &Place) {
+        let Some(names) = &self.names else { return };
+        let endpoints: Vec<EndpointId> = place.look(|s| s.endpoints.keys().cloned().collect());
+        endpoints
+            .iter()
+            .for_each(|endpoint| self.name_endpoint(place, endpoint));
+        let sandboxes: Vec<SandboxRecord> = place.look(|s| s.sandboxes.values().map(|b| b.record.clone()).collect());
+        for mut record in sandboxes {
+            self.write_files(&mut record);
+            place.change(|s| s.set_files(&record.id, record.files.clone()));
+            if record.resolver.is_some()
+                && let Err(error) = self.reopen_resolver(place, &**names, &record)
+            {
+                tracing::warn!(sandbox = record.id.short(), %error, "a sandbox's name service cannot be taken up");
+            }
+            self.settle_names(place, &record.id);
+        }
+    }
+
+    /// A port that somebody in the sandbox took meanwhile is given up for another one.
+    fn reopen_resolver(&self, place: &Place, names: &dyn NameService, record: &SandboxRecord) -> Result<()> {
+        let opened = self.open_sandbox(place, &record.id)?;
+        let (Some(at), Some(resolver)) = (&opened.at, &record.resolver) else {
+            return Ok(());
+        };
+        match names.open(request(place, record, at.namespace.clone(), Some(resolver.port))) {
+            Err(error) if error.code == ErrorCode::InUse => {}
+            other => return other.map(drop),
+        }
+        self.close_resolver(place, names, record.clone())?;
+        place.change(|s| s.end_naming(&record.id, None));
+        Ok(())
+    }
+}
+
+fn request(
+    place: &Place,
+    record: &SandboxRecord,
+    namespace: jackfield_kernel::Namespace,
+    port: Option<u16>,
+) -> ResolverRequest {
+    let own = matches!(record.ground, Ground::Made { .. });
+    ResolverRequest {
+        sandbox: record.id.clone(),
+        namespace,
+        source: record.ground.source().filter(|_| !own),
+        realm: place.realm.namespace().clone(),
+        settings: record.dns.clone(),
+        port,
+    }
+}
