@@ -196,6 +196,9 @@ fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
         .arg(lab.path("state"))
         .arg("--grants")
         .arg(lab.path("grants.toml"))
+        // Not the machine's: who wants servers writes this file.
+        .arg("--resolv-conf")
+        .arg(lab.path("resolv.conf"))
         .args(&options.arguments)
         .envs(options.environment.iter().map(|(k, v)| (k, v)))
         .stdin(Stdio::null())

@@ -14,6 +14,7 @@
 
 mod client;
 pub mod component;
+pub mod dns;
 mod error;
 mod host;
 mod lab;

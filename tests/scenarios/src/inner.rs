@@ -86,6 +86,7 @@ impl Inner {
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect(),
             labels: Options::new(),
+            dns: Default::default(),
         };
         self.controller.create_network(realm, request).map(drop)
     }
@@ -97,6 +98,7 @@ impl Inner {
             name: Some(name.parse()?),
             kind: SandboxKind::Made,
             labels: Options::new(),
+            dns: Default::default(),
         };
         let made = self.controller.create_sandbox(realm, request)?.into_inner();
         let path = made.path.ok_or_else(|| Error::internal("a made sandbox has a path"))?;
