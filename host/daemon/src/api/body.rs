@@ -6,7 +6,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use jackfield_model::{Error, ErrorCode};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,8 @@ use crate::wire::read;
 const JSON_BYTES: usize = 1 << 20;
 /// Largest component: a script guest with its interpreter has about 18 MB.
 pub(crate) const COMPONENT_BYTES: usize = 64 << 20;
+/// Bytes beyond the largest body that are read before the connection is closed on a client that goes on sending.
+const FORGOTTEN_BYTES: usize = 64 << 20;
 /// Longest time for a body to arrive. It is on this machine; only a stuck client takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -49,13 +51,10 @@ impl<S: Send + Sync> FromRequest<S> for Component {
 }
 
 async fn collect(body: Body, limit: usize, what: &str) -> Result<Bytes, Refusal> {
-    // Said before it is sent: refused before it is read.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large(what, limit));
-    }
-    match tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large(what, limit)),
+    let collected = tokio::time::timeout(PATIENCE, at_most(body, limit)).await;
+    match collected {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large(what, limit)),
         Ok(Err(e)) => Err(Error::invalid("the body broke off").caused_by(e).into()),
         Err(_) => {
             let message = format!("the body did not arrive within {} seconds", PATIENCE.as_secs());
@@ -65,6 +64,28 @@ async fn collect(body: Body, limit: usize, what: &str) -> Result<Bytes, Refusal>
             ))
         }
     }
+}
+
+/// The body's bytes; None when there are more than that. What is too much is read and forgotten, up to a point: a connection that is
+/// closed while its client still writes takes the answer from many a client.
+async fn at_most(mut body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut bytes = Vec::new();
+    let mut seen = 0usize;
+    // Said before it is sent: not kept from its first byte on.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > limit.saturating_add(FORGOTTEN_BYTES) {
+            return Ok(None);
+        }
+        if seen.max(announced) > limit {
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok((seen <= limit).then(|| bytes.into()))
 }
 
 fn too_large(what: &str, limit: usize) -> Refusal {
