@@ -4,6 +4,7 @@
 
 mod arguments;
 mod driver;
+mod driver_options;
 mod etc;
 mod events;
 mod exec;

@@ -8,7 +8,7 @@ use jackfield_model::{DnsLabel, Error, LinkName, MacAddr, Name, NetworkId, Publi
 use super::{
     Failure, Outcome, Session,
     arguments::{label, options, pair},
-    leases,
+    driver_options, leases,
     output::{commas, pairs, sheet, table, time},
     pools::PoolArguments,
 };
@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a network
+    #[command(after_long_help = driver_options::of_networks())]
     Create(Box<Create>),
     /// List networks
     Ls,
@@ -37,6 +38,7 @@ pub(super) enum Command {
     /// Remove the networks that have no endpoints
     Prune,
     /// Connect a sandbox to a network
+    #[command(after_long_help = driver_options::of_endpoints())]
     Connect(Box<ConnectArguments>),
     /// Change the published ports of a connected sandbox: those given, and no others
     Publish(PublishArguments),
