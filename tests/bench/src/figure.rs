@@ -18,11 +18,15 @@ pub enum Measured {
     DriverCallFresh,
     PublishFirst,
     PublishTenThousandth,
+    NamesOne,
+    NamesAll,
+    DnsmasqOne,
+    DnsmasqAll,
 }
 
 impl Measured {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::JoinFloor,
         Self::JoinKernel,
         Self::JoinApiBridge,
@@ -34,6 +38,10 @@ impl Measured {
         Self::DriverCallFresh,
         Self::PublishFirst,
         Self::PublishTenThousandth,
+        Self::NamesOne,
+        Self::NamesAll,
+        Self::DnsmasqOne,
+        Self::DnsmasqAll,
     ];
 
     /// Its name.
@@ -50,6 +58,10 @@ impl Measured {
             Self::DriverCallFresh => "driver/call-fresh",
             Self::PublishFirst => "publish/first",
             Self::PublishTenThousandth => "publish/10000th",
+            Self::NamesOne => "names/answer",
+            Self::NamesAll => "names/burst",
+            Self::DnsmasqOne => "names/answer-dnsmasq",
+            Self::DnsmasqAll => "names/burst-dnsmasq",
         }
     }
 
@@ -67,6 +79,10 @@ impl Measured {
             Self::DriverCallFresh => "a fresh instance and a call",
             Self::PublishFirst => "HTTP, a port of an endpoint, on a host without any",
             Self::PublishTenThousandth => "HTTP, the same beside 9,999 others",
+            Self::NamesOne => "a name asked for in one of 500 sandboxes",
+            Self::NamesAll => "each answer when 200 of them ask at once",
+            Self::DnsmasqOne => "a name asked of dnsmasq",
+            Self::DnsmasqAll => "each of its answers to 200 at once",
         }
     }
 }
@@ -178,7 +194,16 @@ pub fn verdicts(what: Measured, figures: &BTreeMap<Measured, Figure>) -> Vec<Ver
         Measured::DriverLoadCached => vec![median(5_000.0, "<= 5,000")],
         Measured::DriverLoadCold => vec![median(150_000.0, "<= 150,000")],
         Measured::DriverCallFresh => vec![median(40.0, "<= 40")],
-        Measured::PublishFirst => Vec::new(),
+        Measured::PublishFirst | Measured::DnsmasqOne | Measured::DnsmasqAll => Vec::new(),
+        Measured::NamesOne | Measured::NamesAll => {
+            let other = if what == Measured::NamesOne {
+                Measured::DnsmasqOne
+            } else {
+                Measured::DnsmasqAll
+            };
+            let dnsmasq = beside(other);
+            dnsmasq.map(|d| median(d.median, "<= dnsmasq")).into_iter().collect()
+        }
         Measured::PublishTenThousandth => {
             let first = beside(Measured::PublishFirst);
             first

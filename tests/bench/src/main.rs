@@ -17,6 +17,7 @@ mod figure;
 mod floor;
 mod kernel;
 mod naive;
+mod names;
 mod place;
 mod publish;
 mod raw;
@@ -51,6 +52,9 @@ struct Arguments {
     /// Only published ports
     #[arg(long, conflicts_with = "kernel_only")]
     ports_only: bool,
+    /// Only names
+    #[arg(long, conflicts_with_all = ["kernel_only", "ports_only"])]
+    names_only: bool,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +79,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         subject::interleave(&mut by_netlink()?, arguments.rounds, pause)?
     } else if arguments.ports_only {
         ports_alone(arguments.rounds, pause)?
+    } else if arguments.names_only {
+        names_alone(arguments.rounds, pause)?
     } else {
         beside_a_host(arguments.rounds, pause)?
     };
@@ -116,10 +122,32 @@ fn ports_alone(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     Ok(samples)
 }
 
+/// Names of a host, and of dnsmasq where there is one.
+fn names<'a>(host: &'a Lab, dnsmasq: &'a Lab) -> Result<Vec<Box<dyn Subject + 'a>>> {
+    let mut subjects: Vec<Box<dyn Subject + 'a>> = vec![Box::new(names::Answers::of_host(host)?)];
+    if let Some(answers) = names::Answers::of_dnsmasq(dnsmasq)? {
+        subjects.push(Box::new(answers));
+    }
+    Ok(subjects)
+}
+
+fn name_labs() -> Result<(Lab, Lab)> {
+    let lab = |name| Lab::new(name).during("make a realm");
+    Ok((lab("bench-names")?, lab("bench-dnsmasq")?))
+}
+
+fn names_alone(rounds: usize, pause: Duration) -> Result<figure::Samples> {
+    let (host, dnsmasq) = name_labs()?;
+    let samples = subject::interleave(&mut names(&host, &dnsmasq)?, rounds, pause)?;
+    [&host, &dnsmasq].into_iter().try_for_each(Lab::passed).during("end")?;
+    Ok(samples)
+}
+
 /// All of them, with a host at work.
 fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     let lab = Lab::new("bench").during("make a realm")?;
     let (empty, full) = port_labs()?;
+    let (named, dnsmasq) = name_labs()?;
     let host = api::host(&lab)?;
     let mut subjects = by_netlink()?;
     subjects.push(Box::new(api::Join::built_in(&lab)?));
@@ -128,10 +156,11 @@ fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
     subjects.push(Box::new(api::Cold::new(&lab)?));
     subjects.push(Box::new(call::Call::new()?));
     subjects.extend(ports(&empty, &full)?);
+    subjects.extend(names(&named, &dnsmasq)?);
     let samples = subject::interleave(&mut subjects, rounds, pause)?;
     drop(subjects);
     host.stop().during("stop the host")?;
-    [&lab, &empty, &full]
+    [&lab, &empty, &full, &named, &dnsmasq]
         .into_iter()
         .try_for_each(Lab::passed)
         .during("end")?;
