@@ -289,6 +289,8 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
         Make::Firewall(FirewallRule::Inside { .. } | FirewallRule::Across { .. }) => true,
         // No driver can record it.
         Make::Resolver { .. } => true,
+        // The controller's own: no driver has a verb for them.
+        Make::Firewall(FirewallRule::Spread { .. } | FirewallRule::Virtual { .. }) => true,
     });
     let worse = plan
         .removals

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 mod border;
 mod collide;
+mod services;
 
 use super::{
     layout::Family,
@@ -17,6 +18,9 @@ use crate::{KernelError, Result, plan::FirewallRule};
 
 /// A range whose ports are shifted is an element a port. At some 100 bytes each, this many fit into one send of a socket's default buffer.
 const MOST_SHIFTED_PORTS: u16 = 1024;
+
+/// Elements of a virtual address. With N endpoints, shares differ by one in 256 / N.
+pub(super) const BUCKETS: u32 = 256;
 
 /// An element and the set that it belongs to.
 pub(super) type Placed = (String, Element);
@@ -30,6 +34,8 @@ pub(super) fn elements(rule: &FirewallRule) -> Result<Vec<Placed>> {
         FirewallRule::Masquerade { subnet, link } => Ok(masquerade(*subnet, link)),
         FirewallRule::Publish { mapping, target } => publish(mapping, *target),
         FirewallRule::MasqueradeAs { subnet, link, source } => masquerade_as(*subnet, link, *source),
+        FirewallRule::Spread { address, side, targets } => services::spread(*address, *side, targets),
+        FirewallRule::Virtual { address, subnet } => services::virtual_address(*address, *subnet),
         rule => border::elements(rule),
     }
 }
@@ -219,6 +225,10 @@ pub(super) fn words(rule: &FirewallRule) -> String {
             format!("masquerade of {subnet} as {source} but for {link}")
         }
         FirewallRule::Publish { mapping, target } => describe(mapping, *target),
+        FirewallRule::Spread { address, targets, .. } => {
+            format!("virtual address {address} for {} endpoints", targets.len())
+        }
+        FirewallRule::Virtual { address, subnet } => format!("virtual address {address} within {subnet}"),
         rule => border::words(rule),
     }
 }

@@ -66,6 +66,12 @@ pub(super) enum Expression {
     Masquerade,
     /// From zero, when it is written; what it has come to is not read.
     Counter,
+    /// A random number from `offset` to `offset + modulo - 1`.
+    Random {
+        into: Register,
+        modulo: u32,
+        offset: u32,
+    },
     /// The packet's mark becomes what the register holds.
     SetMark {
         from: Register,
@@ -126,6 +132,10 @@ mod attribute {
     pub(super) const LOOKUP_SREG: u16 = 2;
     pub(super) const LOOKUP_DREG: u16 = 3;
     pub(super) const LOOKUP_FLAGS: u16 = 5;
+    pub(super) const NUMBER_DREG: u16 = 1;
+    pub(super) const NUMBER_MODULUS: u16 = 2;
+    pub(super) const NUMBER_TYPE: u16 = 3;
+    pub(super) const NUMBER_OFFSET: u16 = 4;
     pub(super) const NAT_TYPE: u16 = 1;
     pub(super) const NAT_FAMILY: u16 = 2;
     pub(super) const NAT_REG_ADDR_MIN: u16 = 3;
@@ -148,6 +158,8 @@ const NAT_PORT: u32 = 2;
 const CHECKSUM_INET: u32 = 1;
 const PORT_LENGTH: u32 = 2;
 const BITWISE_MASK_XOR: u32 = 0;
+/// NFT_NG_RANDOM
+const RANDOM: u32 = 1;
 const LIST_ELEM: u16 = 1;
 
 impl Expression {
@@ -165,6 +177,7 @@ impl Expression {
             Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
+            Self::Random { .. } => "numgen",
             Self::Foreign { name, .. } => name,
         }
     }
@@ -215,6 +228,12 @@ impl Expression {
                 write_nat(w, libc::NFT_NAT_DNAT, *family, *address, *port);
             }
             Self::SourceNat { family, address } => write_nat(w, libc::NFT_NAT_SNAT, *family, *address, None),
+            Self::Random { into, modulo, offset } => {
+                w.u32(a::NUMBER_DREG, into.number());
+                w.u32(a::NUMBER_MODULUS, *modulo);
+                w.u32(a::NUMBER_TYPE, RANDOM);
+                w.u32(a::NUMBER_OFFSET, *offset);
+            }
             Self::SetMark { from } => {
                 w.u32(a::META_KEY, Meta::Mark.number());
                 w.u32(a::META_SREG, from.number());
@@ -397,6 +416,11 @@ fn read_known(name: &str, data: &Attributes<'_>) -> Option<Expression> {
             port: register(a::NAT_REG_PROTO_MIN),
         },
         "masq" => Expression::Masquerade,
+        "numgen" => Expression::Random {
+            into: register(a::NUMBER_DREG)?,
+            modulo: data.optional_u32(a::NUMBER_MODULUS)?,
+            offset: data.optional_u32(a::NUMBER_OFFSET)?,
+        },
         _ => return None,
     })
 }
@@ -435,6 +459,7 @@ impl fmt::Display for Expression {
             Self::SourceNat { address, .. } => write!(f, "snat to {address}"),
             Self::Masquerade => f.write_str("masquerade"),
             Self::Counter => f.write_str("counter"),
+            Self::Random { into, modulo, offset } => write!(f, "{into} = random mod {modulo} + {offset}"),
             Self::SetMark { from } => write!(f, "meta Mark = {from}"),
             Self::SetPort { from, offset, .. } => write!(f, "Transport[{offset}+{PORT_LENGTH}] = {from}"),
             Self::Verdict(verdict) => verdict.fmt(f),

@@ -2,7 +2,8 @@
 //! thousandth published port costs what the first did.
 //!
 //! ```text
-//!   prerouting, output ---> publish      dnat to what @publish* say
+//!   prerouting, output ---> spread       dnat of virtual addresses to what @spread* say
+//!                      ---> publish      dnat to what @publish* say
 //!   postrouting ----------> republished  masquerade what was published and goes back to where it came from
 //!               ----------> masquerade what leaves a subnet of @masquerade*, unless by the subnet's own link (@own*); by a given
 //!                           address where @snat* has one
@@ -38,6 +39,7 @@ pub(super) const CLOSED: &str = "closed";
 /// Pairs of a link of the host and a network's.
 pub(super) const TRUSTED: &str = "trusted";
 /// Chains to go to.
+pub(super) const SPREAD: &str = "spread";
 pub(super) const PASS: &str = "pass";
 pub(super) const OPEN: &str = "open";
 /// Chains of older layouts.
@@ -145,6 +147,7 @@ pub(super) fn chains() -> Vec<Chain> {
         hook: None,
     };
     vec![
+        plain(SPREAD),
         plain("publish"),
         plain("republished"),
         plain(PASS),
@@ -208,6 +211,11 @@ fn sets_of(family: Family) -> Vec<Set> {
         },
         named("hairpin", 0, &returning),
         named("hairpin_range", INTERVAL, &returning),
+        Set {
+            data: Some(to_same_port),
+            ..named("spread", MAP, &[address, (4, types::MARK)])
+        },
+        named("virtual", INTERVAL, &[address, address]),
         named("home", 0, &[link, address]),
         named("open", 0, &service),
         named("open_range", INTERVAL, &service),

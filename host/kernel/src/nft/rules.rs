@@ -1,12 +1,13 @@
 //! The rules of the host's own table: constant, and all of them lookups in sets and maps. What each chain is for: see the layout.
 
 mod border;
+mod services;
 
 pub(super) use border::replies;
 
 use super::{
     expression::Expression,
-    layout::{Family, NAME},
+    layout::{Family, NAME, SPREAD},
     object::Rule,
     operand::{Header, Meta, Register, Tracked, Verdict},
 };
@@ -25,12 +26,17 @@ pub(super) fn rules() -> Vec<Rule> {
     };
     let each = |rules: fn(Family) -> Vec<Vec<Expression>>| Family::BOTH.into_iter().flat_map(rules).collect::<Vec<_>>();
     let jump = |chain: &str| vec![Expression::Verdict(Verdict::Jump(chain.into()))];
-    in_chain("publish", each(publish))
+    in_chain(SPREAD, each(services::spread))
+        .chain(in_chain("publish", each(publish)))
         .chain(in_chain("republished", each(republished)))
+        .chain(in_chain("republished", each(services::spread_on)))
         .chain(in_chain("republished", vec![from_localhost()]))
         .chain(in_chain("guard", guard()))
-        .chain(in_chain("prerouting", vec![jump("publish")]))
-        .chain(in_chain("output", vec![localhost_v6_stays(), jump("publish")]))
+        .chain(in_chain("prerouting", vec![jump(SPREAD), jump("publish")]))
+        .chain(in_chain(
+            "output",
+            vec![localhost_v6_stays(), jump(SPREAD), jump("publish")],
+        ))
         .chain(
             border::rules()
                 .into_iter()
@@ -189,15 +195,20 @@ fn sent_on(
 
 /// `ct original daddr`, or the unspecified address in its place.
 fn original_address(family: Family, published: Published) -> Vec<Expression> {
-    let key = match family {
-        Family::V4 => Tracked::OriginalDestination4,
-        Family::V6 => Tracked::OriginalDestination6,
-    };
-    let address = Expression::Tracked { key, into: FIRST };
+    let address = original_destination(family, FIRST);
     match published {
         Published::OnOne => vec![address],
         Published::OnAll => unspecified(family, address).into(),
     }
+}
+
+/// `ct original daddr`
+fn original_destination(family: Family, into: Register) -> Expression {
+    let key = match family {
+        Family::V4 => Tracked::OriginalDestination4,
+        Family::V6 => Tracked::OriginalDestination6,
+    };
+    Expression::Tracked { key, into }
 }
 
 /// `ip saddr . oifname @own`

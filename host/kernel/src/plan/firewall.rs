@@ -103,6 +103,23 @@ pub enum FirewallRule {
         /// The member, by name.
         link: LinkName,
     },
+    /// New connections to a virtual address are spread over these, evenly. Where both sides stand, the first is used: so one takes the other's
+    /// place without a moment in which there is none.
+    Spread {
+        /// The virtual address.
+        address: IpAddr,
+        /// False for the first.
+        side: bool,
+        /// 1 to 256 addresses of its family.
+        targets: Vec<IpAddr>,
+    },
+    /// Who is in that subnet reaches what is behind a virtual address of the same link, and gets his replies.
+    Virtual {
+        /// The virtual address.
+        address: IpAddr,
+        /// Of its family.
+        subnet: IpNetwork,
+    },
 }
 
 /// Which connections from outside a network are let in to its endpoints' own addresses. Published ports always are.
@@ -130,7 +147,12 @@ impl FirewallRule {
             | Self::Closed { link } => vec![link],
             Self::Together { a, b } => vec![a, b],
             Self::Trusted { link, from } => vec![link, from],
-            Self::Publish { .. } | Self::Open { .. } | Self::Inside { .. } | Self::Across { .. } => vec![],
+            Self::Publish { .. }
+            | Self::Open { .. }
+            | Self::Inside { .. }
+            | Self::Across { .. }
+            | Self::Spread { .. }
+            | Self::Virtual { .. } => vec![],
         }
     }
 
@@ -146,7 +168,12 @@ impl FirewallRule {
             | Self::Closed { link } => vec![link],
             Self::Together { a, b } => vec![a, b],
             Self::Trusted { link, from } => vec![link, from],
-            Self::Publish { .. } | Self::Open { .. } | Self::Inside { .. } | Self::Across { .. } => vec![],
+            Self::Publish { .. }
+            | Self::Open { .. }
+            | Self::Inside { .. }
+            | Self::Across { .. }
+            | Self::Spread { .. }
+            | Self::Virtual { .. } => vec![],
         }
     }
 

@@ -40,7 +40,11 @@ pub(super) fn elements(rule: &FirewallRule) -> Result<Vec<Placed>> {
             port,
             count,
         } => vec![open(rule, *transport, *target, (*port, *count))?],
-        FirewallRule::Masquerade { .. } | FirewallRule::MasqueradeAs { .. } | FirewallRule::Publish { .. } => vec![],
+        FirewallRule::Masquerade { .. }
+        | FirewallRule::MasqueradeAs { .. }
+        | FirewallRule::Publish { .. }
+        | FirewallRule::Spread { .. }
+        | FirewallRule::Virtual { .. } => vec![],
     })
 }
 
@@ -68,9 +72,11 @@ pub(super) fn words(rule: &FirewallRule) -> String {
                 std::net::SocketAddr::new(*target, *port)
             )
         }
-        FirewallRule::Masquerade { .. } | FirewallRule::MasqueradeAs { .. } | FirewallRule::Publish { .. } => {
-            String::new()
-        }
+        FirewallRule::Masquerade { .. }
+        | FirewallRule::MasqueradeAs { .. }
+        | FirewallRule::Publish { .. }
+        | FirewallRule::Spread { .. }
+        | FirewallRule::Virtual { .. } => String::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::FirewallRule;
 
 /// See [`crate::nft::collide`].
 pub(super) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
-    use FirewallRule::{Closed, Entry, Home, Internal, Member, Open, Publish, Together, Trusted};
+    use FirewallRule::{Closed, Entry, Home, Internal, Member, Open, Publish, Spread, Together, Trusted, Virtual};
     match (there, new) {
         (Publish { mapping: there, .. }, Publish { mapping: new, .. }) => same_port(there, new),
         (Open { .. }, Open { .. }) => opened(there)
@@ -18,6 +18,15 @@ pub(super) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
         | (Member { link: there }, Member { link: new })
         | (Closed { link: there }, Closed { link: new }) => there == new,
         (Together { a, b }, Together { a: c, b: d }) => (a, b) == (c, d) || (a, b) == (d, c),
+        (
+            Spread { address, side, .. },
+            Spread {
+                address: a, side: s, ..
+            },
+        ) => (address, side) == (a, s),
+        (Virtual { address, subnet }, Virtual { address: a, subnet: s }) => {
+            address == a && subnet.contains(s.network())
+        }
         (Home { .. }, Home { .. }) | (Trusted { .. }, Trusted { .. }) => there == new,
         (Entry { link, family, .. }, Entry { link: l, family: f, .. }) => (link, family) == (l, f),
         _ => masqueraded(there, new) || within(there, new),

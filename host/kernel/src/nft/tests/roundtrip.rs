@@ -56,6 +56,24 @@ fn every_rule() -> Vec<FirewallRule> {
         publish("::", Protocol::Tcp, (8080, 80, 1), "fd00:1::2"),
         publish("2001:db8::1", Protocol::Udp, (65535, 1, 1), "fd00:1::2"),
         publish("::", Protocol::Udp, (10000, 10000, 10000), "fd00:1::2"),
+        FirewallRule::Spread {
+            address: "10.1.0.9".parse().unwrap(),
+            side: false,
+            targets: vec!["10.1.0.2".parse().unwrap(), "10.1.0.3".parse().unwrap()],
+        },
+        FirewallRule::Spread {
+            address: "fd00:1::9".parse().unwrap(),
+            side: true,
+            targets: vec!["fd00:1::2".parse().unwrap()],
+        },
+        FirewallRule::Virtual {
+            address: "10.1.0.9".parse().unwrap(),
+            subnet: "10.1.0.0/24".parse().unwrap(),
+        },
+        FirewallRule::Virtual {
+            address: "fd00:1::9".parse().unwrap(),
+            subnet: "fd00:1::/64".parse().unwrap(),
+        },
         FirewallRule::Internal {
             link: "br9".parse().unwrap(),
         },
