@@ -32,6 +32,7 @@ mod recover;
 mod replan;
 mod reservations;
 mod sandboxes;
+mod services;
 #[cfg(test)]
 mod tests;
 mod unwind;

@@ -139,6 +139,9 @@ pub struct Join {
     pub priority: i32,
     /// Asked for; else prefix and the first free number.
     pub interface: Option<LinkName>,
+    /// The endpoint is one of those that this name of the network stands for: it has a virtual address, which spreads connections over them.
+    #[serde(default)]
+    pub service: Option<Name>,
     /// Join options, untouched.
     pub options: Options,
     /// Ports of the endpoint that others reach on the host's addresses.
@@ -224,6 +227,9 @@ pub struct LeaseInfo {
     /// The name that it is kept for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_for: Option<Name>,
+    /// The service that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Name>,
 }
 
 impl LeaseInfo {
@@ -234,6 +240,7 @@ impl LeaseInfo {
             endpoint: None,
             sandbox: None,
             reserved_for,
+            service: None,
         }
     }
 }
@@ -308,7 +315,7 @@ pub struct Event {
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `network`, `endpoint`, `sandbox`, `driver`, `firewall`.
+    /// `network`, `endpoint`, `sandbox`, `service` (of a network, whose id it has), `driver`. `firewall`.
     pub object: String,
     /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`, `heal`.
     pub action: String,

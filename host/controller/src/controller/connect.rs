@@ -113,6 +113,7 @@ impl Inner {
         if let Some(error) = self.settle_arrived(place, placement).err() {
             // It stands already: it leaves as everybody leaves, and takes its traces along.
             unwind.disarm();
+            place.change(|s| s.turn_back(id));
             self.take_out(place, placement, creating)?;
             return Err(error.object(format!("endpoint {}", id.short())));
         }
@@ -158,8 +159,11 @@ impl Inner {
         if let Some(sandbox) = &placement.sandbox {
             self.settle_default_routes(place, sandbox)?;
         }
-        let refusal = place.endpoint(&placement.endpoint)?.refusal;
-        refusal.map_or(Ok(()), |why| Err(Error::invalid(why).step("join")))
+        let endpoint = place.endpoint(&placement.endpoint)?;
+        if let Some(why) = endpoint.refusal {
+            return Err(Error::invalid(why).step("join"));
+        }
+        self.enter_service(place, &endpoint.record)
     }
 }
 

@@ -57,6 +57,9 @@ impl Inner {
         let id = &placement.endpoint;
         let record = place.endpoint(id)?.record;
         self.unname_endpoint(id);
+        // It cannot stay because of this: the next change of the service, or the next start, makes up for it.
+        self.update_service_of(place, &placement.network, record.stay.as_ref())
+            .unwrap_or_else(|error| tracing::error!(endpoint = %id, %error, "a service keeps an endpoint that left"));
         let told = self.tell(place, self.letters(place, &record, delete), Layer::BootLong);
         let mut all = told.notes();
         all.push(if delete {

@@ -15,7 +15,7 @@ use crate::{
     ipam::Ipam,
     names::NameService,
     request::{Config, EventSink, RealmRef},
-    state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord},
+    state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord, ServiceRecord},
     store::{Change, Durable, Keys, RealmKey, notes},
 };
 
@@ -26,6 +26,7 @@ pub struct Dormant {
     reservations: Vec<(String, (NetworkId, Reservation))>,
     endpoints: Vec<(NamespaceId, EndpointRecord)>,
     sandboxes: Vec<(NamespaceId, SandboxRecord)>,
+    services: Vec<(NamespaceId, ServiceRecord)>,
 }
 
 /// What they have of one realm.
@@ -35,6 +36,7 @@ pub struct Remains {
     pub reservations: Vec<(NetworkId, Reservation)>,
     pub endpoints: Vec<EndpointRecord>,
     pub sandboxes: Vec<SandboxRecord>,
+    pub services: Vec<ServiceRecord>,
 }
 
 impl Dormant {
@@ -45,6 +47,7 @@ impl Dormant {
             reservations: take(&mut self.reservations, |k| *k == text),
             endpoints: take(&mut self.endpoints, |k| *k == realm),
             sandboxes: take(&mut self.sandboxes, |k| *k == realm),
+            services: take(&mut self.services, |k| *k == realm),
         }
     }
 
@@ -114,6 +117,7 @@ impl Inner {
             reservations: loaded.reservations,
             endpoints: remembered.endpoints,
             sandboxes: remembered.sandboxes,
+            services: remembered.services,
         };
         let inner = Arc::new(Self {
             kernel,

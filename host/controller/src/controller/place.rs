@@ -38,6 +38,8 @@ pub struct Place {
     changed: Condvar,
     /// State and store change in the same order where addresses are reserved and released.
     reserving: Mutex<()>,
+    /// A service's endpoints and what the kernel spreads over change in the same order.
+    serving: Mutex<()>,
     /// Host ports, by the operation that publishes them.
     held: Mutex<HashMap<OperationId, Vec<PortReservation>>>,
     /// Namespaces that are open: of sandboxes that the host made, and of one adopted by a descriptor until its first join.
@@ -61,6 +63,7 @@ impl Place {
             state: Mutex::new(state),
             changed: Condvar::new(),
             reserving: Mutex::default(),
+            serving: Mutex::default(),
             held: Mutex::default(),
             open: Mutex::default(),
         }
@@ -105,6 +108,11 @@ impl Place {
     /// Held while an address is reserved or released. It comes before the state's own lock.
     pub fn turn_to_reserve(&self) -> MutexGuard<'_, ()> {
         lock(&self.reserving)
+    }
+
+    /// Held while a service follows its endpoints: over no driver's call.
+    pub fn turn_to_serve(&self) -> MutexGuard<'_, ()> {
+        lock(&self.serving)
     }
 
     /// Makes that change when it is dropped.

@@ -42,6 +42,7 @@ impl Inner {
         broken.iter().for_each(|id| self.reapply(place, id));
         self.collect_gone(place);
         self.let_lost_leave(place, &found);
+        self.update_services(place);
         let sandboxes: Vec<SandboxId> = place.look(|s| s.sandboxes.keys().cloned().collect());
         self.settle_uplinks(place);
         self.settle_localnet(place);
@@ -96,6 +97,9 @@ impl Inner {
         for mut record in remains.sandboxes {
             record.resolver.take_if(|r| !found.stands(&r.operation));
             place.change(|s| s.insert_sandbox(record, SandboxPhase::Ready));
+        }
+        for record in remains.services {
+            self.take_up_service(place, record, |operation| found.stands(operation))?;
         }
         remains.endpoints.sort_by_key(|e| e.age);
         for record in remains.endpoints {
@@ -161,7 +165,8 @@ impl Inner {
                 .sandboxes
                 .values()
                 .filter_map(|b| Some(b.record.resolver.as_ref()?.operation.clone()));
-            networks.chain(endpoints).chain(resolvers).collect()
+            let services = s.services.values().flat_map(|s| [s.anchor.clone(), s.spread.clone()]);
+            networks.chain(endpoints).chain(resolvers).chain(services).collect()
         });
         // Last made, first taken back.
         let mut unknown: Vec<_> = found

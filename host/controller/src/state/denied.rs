@@ -170,6 +170,14 @@ pub enum Denied {
     /// A mixture of address families and managers that cannot be.
     #[error("{0}")]
     Addressing(&'static str),
+    /// A service with a name that nobody could look up.
+    #[error(
+        "service \"{service}\" is no DNS label: expected 1 to 63 letters, digits or hyphens, with no hyphen at either end"
+    )]
+    NoLabel {
+        /// As asked for.
+        service: String,
+    },
     /// A reservation is kept under a name.
     #[error("an address is reserved under a name: give the endpoint one, or connect a sandbox")]
     NobodyToReserveFor,
@@ -198,7 +206,7 @@ impl Denied {
             Self::Busy { .. } | Self::NetworkWaiting { .. } | Self::NotJoined { .. } => ErrorCode::InvalidState,
             Self::RealmAsSandbox(_) | Self::SandboxAsRealm(_) => ErrorCode::Denied,
             Self::Ambiguous { .. } | Self::BadPrefix { .. } | Self::Address(_) => ErrorCode::InvalidArgument,
-            Self::Addressing(_) | Self::NobodyToReserveFor | Self::NothingToReserve { .. } => {
+            Self::Addressing(_) | Self::NoLabel { .. } | Self::NobodyToReserveFor | Self::NothingToReserve { .. } => {
                 ErrorCode::InvalidArgument
             }
         }

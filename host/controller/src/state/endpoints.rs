@@ -205,6 +205,7 @@ impl RealmState {
 
     /// An endpoint is to join a sandbox.
     pub fn begin_join(&mut self, reference: &str, sandbox: &str, request: &Join) -> Result<Begin<Placement>, Denied> {
+        super::services::refuse_no_label(request)?;
         let (id, sandbox) = (self.find_endpoint(reference)?, self.find_sandbox(sandbox)?);
         let endpoint = self.settled_endpoint(&id)?;
         if let Some(stay) = &endpoint.record.stay {
@@ -228,6 +229,7 @@ impl RealmState {
         request: &CreateEndpoint,
         join: &Join,
     ) -> Result<Begin<Placement>, Denied> {
+        super::services::refuse_no_label(join)?;
         let (network, sandbox) = (self.find_network(network)?, self.find_sandbox(sandbox)?);
         if request.id.as_ref().is_none_or(|id| !self.endpoints.contains_key(id)) {
             self.refuse_connected(&network, &sandbox)?;

@@ -36,6 +36,13 @@ impl RealmState {
                 lease.sandbox = endpoint.sandbox.clone();
             }
         }
+        let services = self.services.values().filter(|s| s.network == network.record.spec.id);
+        for (service, address) in services.flat_map(|s| s.addresses.iter().map(move |a| (s, a.ip()))) {
+            let lease = leases
+                .entry(address)
+                .or_insert_with(|| LeaseInfo::reserved(address, None));
+            lease.service = Some(service.name.clone());
+        }
         leases.into_values().collect()
     }
 

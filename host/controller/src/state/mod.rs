@@ -37,6 +37,7 @@ pub mod record;
 mod reference;
 mod reservations;
 mod sandboxes;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -51,9 +52,11 @@ pub use names::Naming;
 pub use networks::Asked;
 pub use ports::PortChange;
 pub use record::{
-    EndpointRecord, Ground, NetworkRecord, Publication, Reservation, Resolver, SandboxRecord, Standing, Stay,
+    EndpointRecord, Ground, NetworkRecord, Publication, Reservation, Resolver, SandboxRecord, ServiceRecord, Standing,
+    Stay,
 };
 pub use reference::is_full_id;
+pub use services::ServiceKey;
 
 use crate::ipam::Ipam;
 
@@ -165,6 +168,8 @@ pub struct RealmState {
     pub sandboxes: BTreeMap<SandboxId, Sandbox>,
     /// Its addresses.
     pub ipam: Ipam,
+    /// Names that stand for several endpoints of a network.
+    pub services: BTreeMap<ServiceKey, ServiceRecord>,
     network_names: BTreeMap<Name, NetworkId>,
     sandbox_names: BTreeMap<Name, SandboxId>,
     /// Counts endpoints and joins, so that "the oldest" has a meaning.

@@ -7,7 +7,8 @@ use std::{path::PathBuf, sync::Arc};
 use jackfield_driver::{Identity, OwnLink};
 use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
 use jackfield_model::{
-    DnsSettings, EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkSpec, OperationId, Options, PortMapping,
+    DnsSettings, EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkId, NetworkSpec, OperationId, Options,
+    PortMapping,
     Publish, SandboxId,
 };
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,25 @@ pub struct Reservation {
     pub address: std::net::IpAddr,
     /// Whose: an endpoint of that name gets it, or one that is made for a sandbox of that name.
     pub name: Name,
+}
+
+/// A service, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// Whose.
+    pub network: NetworkId,
+    /// Its name there.
+    pub name: Name,
+    /// Its virtual addresses, one of each family that the network has.
+    pub addresses: Vec<IpNetwork>,
+    /// The operation that has them on the network's link.
+    pub anchor: OperationId,
+    /// The operation that spreads connections to them.
+    pub spread: OperationId,
+    /// On which side that is: the next one is on the other.
+    pub side: bool,
+    /// The endpoints' addresses.
+    pub targets: Vec<std::net::IpAddr>,
 }
 
 /// A plan that stands in the kernel, or is to.

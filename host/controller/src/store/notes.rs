@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   endpoint/REALM/ID   an EndpointRecord        sandbox/REALM/ID   a SandboxRecord
+//!   service/REALM/NETWORK/NAME   a ServiceRecord
 //!   key/DRIVER/KEY      a driver's value         outbox/ID          a call that a driver still has to get
 //! ```
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     controller::Letter,
-    state::{EndpointRecord, SandboxRecord},
+    state::{EndpointRecord, SandboxRecord, ServiceRecord},
 };
 
 /// A driver's boot-long key.
@@ -37,6 +38,8 @@ pub struct Remembered {
     pub endpoints: Vec<(NamespaceId, EndpointRecord)>,
     /// By realm.
     pub sandboxes: Vec<(NamespaceId, SandboxRecord)>,
+    /// By realm.
+    pub services: Vec<(NamespaceId, ServiceRecord)>,
     /// Drivers' keys.
     pub keys: Vec<KeyNote>,
     /// Calls that drivers still have to get.
@@ -83,6 +86,23 @@ pub fn sandbox(realm: NamespaceId, record: &SandboxRecord) -> Note {
 pub fn no_sandbox(realm: NamespaceId, id: &SandboxId) -> Note {
     Note {
         key: sandbox_key(realm, id),
+        value: None,
+    }
+}
+
+fn service_key(realm: NamespaceId, service: &ServiceRecord) -> String {
+    format!("service/{:x}/{}/{}", realm.0, service.network, service.name)
+}
+
+/// A service is so.
+pub fn service(realm: NamespaceId, record: &ServiceRecord) -> Note {
+    note(service_key(realm, record), record)
+}
+
+/// A service is gone.
+pub fn no_service(realm: NamespaceId, record: &ServiceRecord) -> Note {
+    Note {
+        key: service_key(realm, record),
         value: None,
     }
 }
@@ -134,6 +154,7 @@ fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
     match kind {
         "endpoint" => into.endpoints.push((realm_of(rest)?, parse(value)?)),
         "sandbox" => into.sandboxes.push((realm_of(rest)?, parse(value)?)),
+        "service" => into.services.push((realm_of(rest)?, parse(value)?)),
         "key" => into.keys.push(parse(value)?),
         "outbox" => into.letters.push(parse(value)?),
         _ => return None,

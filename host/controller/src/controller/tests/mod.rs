@@ -9,3 +9,4 @@ mod lifecycle;
 mod ports;
 mod random;
 mod recovery;
+mod services;

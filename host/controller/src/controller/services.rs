@@ -1,0 +1,221 @@
+//! Services: a virtual address for endpoints that joined under one name, spread over by the host's nftables table.
+//!
+//! A service is two operations. The *anchor* has the virtual addresses on the link of the network's gateway, where the sandboxes look for them,
+//! as long as there is the service. The *spread* says over which endpoints; whenever they change, the next spread is applied on the other side,
+//! and then the one before is released. Killed in between, the journal's note says which of the two counts; recovery takes the other back.
+//!
+//! An endpoint is in its service from when it stands until before it goes.
+
+use std::net::IpAddr;
+
+use jackfield_kernel::{LinkAt, Make, Plan, Rider, plan::FirewallRule};
+use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, OperationId, Options, Result};
+
+use super::{Inner, place::Place};
+use crate::{
+    state::{EndpointRecord, Network, ServiceKey, ServiceRecord, Stay},
+    store::notes,
+};
+
+/// Most endpoints that one has: an nftables map has that many elements for it.
+const MOST: usize = 256;
+
+impl Inner {
+    /// Brings the service that a stay is for, if any, to what its endpoints are now.
+    pub(super) fn update_service_of(&self, place: &Place, network: &NetworkId, stay: Option<&Stay>) -> Result<()> {
+        match stay.and_then(|s| s.asked.service.clone()) {
+            Some(name) => self.update_service(place, &(network.clone(), name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an endpoint that has arrived among those of the service that it joined for, if any.
+    pub(super) fn enter_service(&self, place: &Place, record: &EndpointRecord) -> Result<()> {
+        let stay = record.stay.as_ref();
+        if stay.is_some_and(|s| s.asked.service.is_some()) && record.spec.addresses.is_empty() {
+            let message = "the endpoint has no address, to which nobody could be sent: leave out the service";
+            return Err(Error::invalid(message));
+        }
+        self.update_service_of(place, &record.spec.network, stay)
+    }
+
+    /// Brings a service to what its endpoints are now.
+    pub(super) fn update_service(&self, place: &Place, key: &ServiceKey) -> Result<()> {
+        let _turn = place.turn_to_serve();
+        let (targets, there) = place.look(|s| (s.service_targets(key), s.services.get(key).cloned()));
+        let done = match there {
+            None if targets.is_empty() => return Ok(()),
+            Some(service) if service.targets == targets => return Ok(()),
+            None => self.begin_service(place, key, targets),
+            Some(service) if targets.is_empty() => self.end_service(place, key, &service),
+            Some(service) => self.turn_service(place, service, targets),
+        };
+        done.map_err(|e| e.object(format!("service {}", key.1)))
+    }
+
+    fn begin_service(&self, place: &Place, key: &ServiceKey, targets: Vec<IpAddr>) -> Result<()> {
+        let network = place.network(&key.0)?;
+        refuse_unreachable(&network)?;
+        let addresses = place.change(|s| s.lease_for_service(&key.0))?;
+        if addresses.is_empty() {
+            let message = format!(
+                "network {} gives out no addresses: there is none for a service",
+                network.name()
+            );
+            return Err(Error::invalid(message));
+        }
+        let unwind = place.unwind(|s| s.ipam.release(&key.0, &addresses));
+        let record = ServiceRecord {
+            network: key.0.clone(),
+            name: key.1.clone(),
+            addresses: addresses.clone(),
+            anchor: OperationId::random(),
+            spread: OperationId::random(),
+            side: false,
+            targets,
+        };
+        let rider = Rider {
+            operation: record.spread.clone(),
+            plan: spread(&record)?,
+        };
+        let applied = place
+            .realm
+            .apply_with(&record.anchor, &anchor(&network, &addresses)?, &[rider], None)?;
+        applied.commit(vec![notes::service(place.id(), &record)])?;
+        unwind.disarm();
+        self.say_service(&record, "create");
+        place.change(|s| s.set_service(record));
+        Ok(())
+    }
+
+    fn turn_service(&self, place: &Place, service: ServiceRecord, targets: Vec<IpAddr>) -> Result<()> {
+        let next = ServiceRecord {
+            spread: OperationId::random(),
+            side: !service.side,
+            targets,
+            ..service.clone()
+        };
+        let applied = place.realm.apply(&next.spread, &spread(&next)?, None)?;
+        applied.commit(vec![notes::service(place.id(), &next)])?;
+        self.say_service(&next, "update");
+        place.change(|s| s.set_service(next));
+        Ok(place.realm.release(&service.spread, Vec::new())?)
+    }
+
+    fn end_service(&self, place: &Place, key: &ServiceKey, service: &ServiceRecord) -> Result<()> {
+        let gone = vec![notes::no_service(place.id(), service)];
+        place.realm.release(&service.spread, gone)?;
+        place.realm.release(&service.anchor, Vec::new())?;
+        self.say_service(service, "delete");
+        place.change(|s| s.remove_service(key));
+        Ok(())
+    }
+
+    /// After recovery: what was cut off between an endpoint and its service.
+    pub(super) fn update_services(&self, place: &Place) {
+        for key in place.look(|s| s.all_services()) {
+            if let Err(error) = self.update_service(place, &key) {
+                tracing::error!(service = %key.1, %error, "a service is not what its endpoints are");
+            }
+        }
+    }
+
+    /// Takes up what an earlier host left, as far as it stands. The rest is made anew by [`Self::update_services`].
+    pub(super) fn take_up_service(
+        &self,
+        place: &Place,
+        record: ServiceRecord,
+        stands: impl Fn(&OperationId) -> bool,
+    ) -> Result<()> {
+        if place.network(&record.network).is_ok() && stands(&record.anchor) && stands(&record.spread) {
+            place.change(|s| s.set_service(record));
+            return Ok(());
+        }
+        self.append_notes(vec![notes::no_service(place.id(), &record)])
+    }
+
+    fn say_service(&self, service: &ServiceRecord, action: &str) {
+        let list = |all: Vec<String>| all.join(" ");
+        let addresses = service.addresses.iter().map(|a| a.ip().to_string()).collect();
+        let targets = service.targets.iter().map(ToString::to_string).collect();
+        let attributes = Options::from([
+            ("addresses".to_owned(), list(addresses)),
+            ("endpoints".to_owned(), list(targets)),
+        ]);
+        let name = Some(service.name.as_str());
+        self.events
+            .say("service", action, service.network.as_str(), name, attributes);
+    }
+}
+
+fn refuse_unreachable(network: &Network) -> Result<()> {
+    if network.record.spec.internal {
+        return Err(Error::invalid(format!(
+            "network {} is internal: nothing is forwarded there, so that it has no virtual addresses",
+            network.name()
+        )));
+    }
+    Ok(())
+}
+
+/// The virtual addresses, where the sandboxes look for them, and the way back for who is on the same link.
+fn anchor(network: &Network, addresses: &[IpNetwork]) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for address in addresses {
+        let (ip, subnet) = (address.ip(), network_of(*address));
+        plan.makes.push(Make::Address {
+            link: gateway_link(network, subnet)?,
+            address: IpNetwork::from(ip),
+        });
+        plan.makes
+            .push(Make::Firewall(FirewallRule::Virtual { address: ip, subnet }));
+    }
+    Ok(plan)
+}
+
+fn network_of(address: IpNetwork) -> IpNetwork {
+    IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
+}
+
+/// The link that has the gateway's address of that subnet, as the network's driver made it.
+fn gateway_link(network: &Network, subnet: IpNetwork) -> Result<LinkAt> {
+    let pools = &network.record.spec.pools;
+    let gateway = pools.iter().find(|p| p.subnet == subnet).and_then(|p| p.gateway);
+    let makes = network.record.standing.iter().flat_map(|s| &s.plan.makes);
+    let mut there = makes.filter_map(|make| match make {
+        Make::Address { link, address } => Some((*link, address.ip())),
+        _ => None,
+    });
+    let found = there.find(|(_, address)| Some(*address) == gateway);
+    found.map(|(link, _)| link).ok_or_else(|| {
+        let message = format!(
+            "network {} has no link of the host with the gateway of {subnet}: nobody would answer for a virtual address",
+            network.name()
+        );
+        Error::new(ErrorCode::Unsupported, message)
+    })
+}
+
+/// Each virtual address over the endpoints' addresses of its family.
+fn spread(service: &ServiceRecord) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for address in service.addresses.iter().map(IpNetwork::ip) {
+        let of_family = service.targets.iter().filter(|t| t.is_ipv4() == address.is_ipv4());
+        let targets: Vec<IpAddr> = of_family.copied().collect();
+        if targets.len() > MOST {
+            let message = format!(
+                "service {} has {MOST} endpoints, which is as many as it can have",
+                service.name
+            );
+            return Err(Error::new(ErrorCode::Exhausted, message));
+        }
+        if !targets.is_empty() {
+            plan.makes.push(Make::Firewall(FirewallRule::Spread {
+                address,
+                side: service.side,
+                targets,
+            }));
+        }
+    }
+    Ok(plan)
+}

@@ -1,0 +1,84 @@
+//! Services: names in a network that stand for several endpoints, each with a virtual address of its own.
+//!
+//! ```text
+//!   (none) --its first endpoint joins--> on one side <--an endpoint comes or goes--> on the other --its last leaves--> (none)
+//! ```
+
+use std::net::IpAddr;
+
+use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId};
+
+use super::{Denied, Endpoint, EndpointPhase, RealmState, ServiceRecord};
+use crate::request::Join;
+
+/// A service: the network's, under that name.
+pub type ServiceKey = (NetworkId, Name);
+
+impl RealmState {
+    /// Addresses of the endpoints that a service stands for, the oldest first: those that joined for it and are not on their way out.
+    pub fn service_targets(&self, (network, name): &ServiceKey) -> Vec<IpAddr> {
+        let ids = self.networks.get(network).into_iter().flat_map(|n| &n.endpoints);
+        let endpoints = ids.filter_map(|id| self.endpoints.get(id));
+        let mut serving: Vec<&Endpoint> = endpoints.filter(|e| e.serves() == Some(name)).collect();
+        serving.sort_by_key(|e| e.record.stay.as_ref().map(|s| s.age));
+        let addresses = serving.into_iter().flat_map(|e| &e.record.spec.addresses);
+        addresses.map(IpNetwork::ip).collect()
+    }
+
+    /// Services that there are or ought to be.
+    pub fn all_services(&self) -> Vec<ServiceKey> {
+        let of = |e: &Endpoint| Some((e.record.spec.network.clone(), e.serves()?.clone()));
+        let mut keys: Vec<ServiceKey> = self.endpoints.values().filter_map(of).collect();
+        keys.extend(self.services.keys().cloned());
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// One address of each family of the network.
+    pub fn lease_for_service(&mut self, network: &NetworkId) -> Result<Vec<IpNetwork>, Denied> {
+        Ok(self.ipam.request(network, &[], &[])?)
+    }
+
+    /// A service is so, new or from the journal: its addresses are taken.
+    pub fn set_service(&mut self, record: ServiceRecord) {
+        self.ipam.restore(&record.network, &record.addresses, |_| false);
+        self.services
+            .insert((record.network.clone(), record.name.clone()), record);
+    }
+
+    /// There is no such service any more.
+    pub fn remove_service(&mut self, key: &ServiceKey) {
+        if let Some(record) = self.services.remove(key) {
+            self.ipam.release(&record.network, &record.addresses);
+        }
+    }
+
+    /// An endpoint that has arrived goes again at once: nobody counts on it any more.
+    pub fn turn_back(&mut self, id: &EndpointId) {
+        self.set_phase(id, EndpointPhase::Leaving);
+    }
+}
+
+/// A service is looked up by its name (RFC 1123, 2.1).
+pub(super) fn refuse_no_label(join: &Join) -> Result<(), Denied> {
+    let is_label = |text: &str| {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        plain && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
+    };
+    match &join.service {
+        Some(name) if !is_label(name.as_str()) => Err(Denied::NoLabel {
+            service: name.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl Endpoint {
+    /// The service that it stands for now.
+    fn serves(&self) -> Option<&Name> {
+        let going = matches!(self.phase, EndpointPhase::Leaving | EndpointPhase::Deleting);
+        let stay = self.record.stay.as_ref().filter(|_| !going)?;
+        stay.asked.service.as_ref()
+    }
+}
