@@ -141,7 +141,7 @@ pub struct Join {
     pub interface: Option<LinkName>,
     /// The endpoint is one of those that this name of the network stands for: it has a virtual address, which spreads connections over them.
     #[serde(default)]
-    pub service: Option<Name>,
+    pub behind: Option<Name>,
     /// Join options, untouched.
     pub options: Options,
     /// Ports of the endpoint that others reach on the host's addresses.
@@ -315,7 +315,7 @@ pub struct Event {
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `network`, `endpoint`, `sandbox`, `service` (of a network, whose id it has), `driver`. `firewall`.
+    /// `network`, `endpoint`, `sandbox`, `service` (of a network, whose id it has), `driver`, `firewall`.
     pub object: String,
     /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`, `heal`.
     pub action: String,

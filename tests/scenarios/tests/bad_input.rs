@@ -1,7 +1,7 @@
 //! Bad input gets one clear sentence and a 4xx, and changes nothing: not the host's state, not the kernel.
 
-use jackfield_kernel::Dump;
-use jackfield_lab::{Answer, Client, Lab, Result, Sandbox, component};
+use jackfield_kernel::{Dump, Kernel, LinkQuery, Request};
+use jackfield_lab::{Answer, Client, Lab, LabError, Result, Sandbox, component};
 use jackfield_scenarios::{KINDS, host, load};
 use serde_json::{Value, json};
 
@@ -81,6 +81,22 @@ fn networks() -> Vec<(&'static str, Value, &'static [&'static str])> {
             &["10.10.0.0/25", "10.9.0.0/24"],
         ),
         (
+            "overlap with a route",
+            json!({ "name": "n", "pools": [{ "subnet": "192.0.2.0/28" }] }),
+            &["192.0.2.0/28", "192.0.2.0/24", "up0", "--allow-overlap"],
+        ),
+        (
+            "no room for an endpoint",
+            json!({ "name": "n", "pools": [{ "subnet": "10.9.0.0/32", "gateway": "10.9.0.0" }] }),
+            &["10.9.0.0/32", "no address for an endpoint"],
+        ),
+        ("no address family", json!({ "name": "n", "ipv4": false }), &["IPv6"]),
+        (
+            "no such manager of addresses",
+            json!({ "name": "n", "ipam": "dhcp" }),
+            &["dhcp", "default", "null"],
+        ),
+        (
             "no such driver",
             json!({ "name": "n", "driver": "brigde" }),
             &["brigde"],
@@ -109,6 +125,16 @@ fn connects() -> Vec<(&'static str, Value, &'static [&'static str])> {
             &["10.77.5.1", "gateway"],
         ),
         (
+            "an address in use",
+            json!({ "sandbox": "a", "addresses": ["10.77.5.9"] }),
+            &["10.77.5.9", "endpoint", "holder"],
+        ),
+        (
+            "no DNS label",
+            json!({ "sandbox": "a", "behind": "a_b" }),
+            &["a_b", "label"],
+        ),
+        (
             "no address",
             json!({ "sandbox": "a", "addresses": ["10.77.5"] }),
             &["10.77.5"],
@@ -131,15 +157,36 @@ fn connects() -> Vec<(&'static str, Value, &'static [&'static str])> {
     ]
 }
 
+/// An address of the host's own, and with it a route.
+fn give_address(lab: &Lab, link: &str, address: &str) -> Result<()> {
+    let step = format!("give {link} {address}");
+    let failed = |e: &dyn std::fmt::Display| LabError::new(&step, e);
+    let name = link.parse().map_err(|e: jackfield_model::Error| failed(&e))?;
+    let found = lab.kernel().link(lab.realm(), LinkQuery::Name(&name));
+    let there = found.map_err(|e| failed(&e))?.ok_or_else(|| failed(&"no such link"))?;
+    let request = Request::AddAddress {
+        index: there.index,
+        address: jackfield_model::parse_cidr(address).map_err(|e| failed(&e))?,
+    };
+    lab.send(lab.realm(), &[request])
+}
+
 #[test]
 fn refused_requests_say_why_and_change_nothing() -> Result<()> {
     let lab = Lab::new("bad-input")?;
+    lab.uplink("up0", "outside")?;
+    give_address(&lab, "up0", "192.0.2.1/24")?;
     let host = host(&lab)?;
     let mut client = host.client()?;
     client
         .post("/v1/networks", &KINDS[0].network("blue", 5))?
         .ok("create network")?;
     let a = Sandbox::create(&lab, &mut client, "a")?;
+    Sandbox::create(&lab, &mut client, "holder")?.connect_with(
+        &mut client,
+        "blue",
+        json!({ "addresses": ["10.77.5.9"] }),
+    )?;
     let before = everything(&lab, &mut client)?;
     for (what, request, words) in networks() {
         let answer = client.post("/v1/networks", &request)?;

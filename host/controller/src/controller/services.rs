@@ -23,7 +23,7 @@ const MOST: usize = 256;
 impl Inner {
     /// Brings the service that a stay is for, if any, to what its endpoints are now.
     pub(super) fn update_service_of(&self, place: &Place, network: &NetworkId, stay: Option<&Stay>) -> Result<()> {
-        match stay.and_then(|s| s.asked.service.clone()) {
+        match stay.and_then(|s| s.asked.behind.clone()) {
             Some(name) => self.update_service(place, &(network.clone(), name)),
             None => Ok(()),
         }
@@ -32,7 +32,7 @@ impl Inner {
     /// Counts an endpoint that has arrived among those of the service that it joined for, if any.
     pub(super) fn enter_service(&self, place: &Place, record: &EndpointRecord) -> Result<()> {
         let stay = record.stay.as_ref();
-        if stay.is_some_and(|s| s.asked.service.is_some()) && record.spec.addresses.is_empty() {
+        if stay.is_some_and(|s| s.asked.behind.is_some()) && record.spec.addresses.is_empty() {
             let message = "the endpoint has no address, to which nobody could be sent: leave out the service";
             return Err(Error::invalid(message));
         }

@@ -8,8 +8,7 @@ use jackfield_driver::{Identity, OwnLink};
 use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
 use jackfield_model::{
     DnsSettings, EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkId, NetworkSpec, OperationId, Options,
-    PortMapping,
-    Publish, SandboxId,
+    PortMapping, Publish, SandboxId,
 };
 use serde::{Deserialize, Serialize};
 

@@ -66,7 +66,7 @@ pub(super) fn refuse_no_label(join: &Join) -> Result<(), Denied> {
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         plain && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
     };
-    match &join.service {
+    match &join.behind {
         Some(name) if !is_label(name.as_str()) => Err(Denied::NoLabel {
             service: name.to_string(),
         }),
@@ -79,6 +79,6 @@ impl Endpoint {
     fn serves(&self) -> Option<&Name> {
         let going = matches!(self.phase, EndpointPhase::Leaving | EndpointPhase::Deleting);
         let stay = self.record.stay.as_ref().filter(|_| !going)?;
-        stay.asked.service.as_ref()
+        stay.asked.behind.as_ref()
     }
 }

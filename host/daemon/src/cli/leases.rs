@@ -20,7 +20,9 @@ pub(super) fn table_of(network: &Network, endpoints: &[Endpoint], sandboxes: &[S
         let sandbox = sandboxes.iter().find(|it| Some(&it.id) == lease.sandbox.as_ref());
         [
             lease.address.to_string(),
-            named.unwrap_or_else(|| "-".to_owned()),
+            named
+                .or_else(|| lease.service.as_ref().map(|name| format!("service {name}")))
+                .unwrap_or_else(|| "-".to_owned()),
             sandbox.map_or_else(|| "-".to_owned(), |it| it.name.to_string()),
             lease
                 .reserved_for

@@ -157,6 +157,9 @@ pub(super) struct ConnectArguments {
     /// Keep its addresses for the next endpoint of that name, or of a sandbox of this one's name
     #[arg(long)]
     reserve: bool,
+    /// Be one of the endpoints behind this name, which has a virtual address that spreads connections over them
+    #[arg(long, value_name = "NAME")]
+    behind: Option<Name>,
     /// Option for the driver
     #[arg(long = "opt", short = 'o', value_name = "KEY=VALUE", value_parser = pair)]
     options: Vec<(String, String)>,
@@ -236,6 +239,7 @@ impl ConnectArguments {
         let request = Connect {
             name: self.name,
             reserve: self.reserve,
+            behind: self.behind,
             options: options("--opt", self.options)?,
             labels: options("--label", self.labels)?,
             ..self.endpoint.into_connect(self.sandbox)

@@ -55,6 +55,9 @@ pub struct Join {
     /// None: the driver's prefix and the first free number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<LinkName>,
+    /// The name of a service that the endpoint is one of: its virtual address spreads connections over all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Name>,
     /// Join options.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub options: Options,
@@ -93,6 +96,9 @@ pub struct Connect {
     /// Driver options of the endpoint.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub options: Options,
+    /// The name of a service that the endpoint is one of: its virtual address spreads connections over all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Name>,
     /// Options of the join.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub join_options: Options,
@@ -160,6 +166,7 @@ impl Join {
             sandbox,
             priority,
             interface,
+            behind,
             options,
             publish,
         } = self;
@@ -168,6 +175,7 @@ impl Join {
             request::Join {
                 priority,
                 interface,
+                behind,
                 options,
                 publish,
             },
@@ -187,6 +195,7 @@ impl Connect {
             mac,
             priority,
             interface,
+            behind,
             options,
             join_options,
             labels,
@@ -211,6 +220,7 @@ impl Connect {
             request::Join {
                 priority,
                 interface,
+                behind,
                 options: join_options,
                 publish,
             },

@@ -194,6 +194,9 @@ pub struct Lease {
     /// The name that it is kept for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_for: Option<Name>,
+    /// The service that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Name>,
 }
 
 impl From<LeaseInfo> for Lease {
@@ -203,12 +206,14 @@ impl From<LeaseInfo> for Lease {
             endpoint,
             sandbox,
             reserved_for,
+            service,
         } = info;
         Self {
             address,
             endpoint,
             sandbox,
             reserved_for,
+            service,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::request::*;
 
 fn serving(name: &str) -> Join {
     Join {
-        service: Some(name.parse().unwrap()),
+        behind: Some(name.parse().unwrap()),
         ..Join::default()
     }
 }

@@ -1,0 +1,175 @@
+//! A service's virtual address spreads connections over its endpoints, in both families, and follows them as they come and go.
+
+use std::{
+    io::{Read, Write},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use jackfield_kernel::Namespace;
+use jackfield_lab::{Client, Joined, Lab, LabError, Result, Sandbox, probe};
+use jackfield_scenarios::{KINDS, expect_as_before, host};
+use serde_json::json;
+
+const PORT: u16 = 8080;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One of the endpoints behind the service: it says its number to whoever connects, and then echoes.
+struct Backend {
+    sandbox: Sandbox,
+    ending: Arc<AtomicBool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Backend {
+    fn start(lab: &Lab, client: &mut Client, number: u8) -> Result<Self> {
+        let sandbox = Sandbox::create(lab, client, &format!("backend{number}"))?;
+        let joined = sandbox.connect_with(client, "blue", json!({ "behind": "web" }))?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let listen = |address: &IpAddr| {
+            let bound = lab.within(&sandbox.namespace, || TcpListener::bind((*address, PORT)))?;
+            let listener = bound.map_err(|e| LabError::new("listen", e))?;
+            listener.set_nonblocking(true).map_err(|e| LabError::new("listen", e))?;
+            let ending = ending.clone();
+            Ok(std::thread::spawn(move || serve(&listener, number, &ending)))
+        };
+        let listeners = joined.addresses.iter().map(listen).collect::<Result<_>>()?;
+        Ok(Self {
+            sandbox,
+            ending,
+            listeners,
+        })
+    }
+
+    /// Leaves the network, and only then stops to listen: whoever comes afterwards would be answered by nobody.
+    fn leave(self, client: &mut Client) -> Result<Sandbox> {
+        self.sandbox.disconnect(client, "blue")?;
+        self.ending.store(true, Ordering::Relaxed);
+        for listener in self.listeners {
+            listener
+                .join()
+                .map_err(|_| LabError::new("listen", "the server panicked"))?;
+        }
+        Ok(self.sandbox)
+    }
+}
+
+fn serve(listener: &TcpListener, number: u8, ending: &AtomicBool) {
+    while !ending.load(Ordering::Relaxed) {
+        match listener.accept() {
+            Ok((stream, _)) => drop(std::thread::spawn(move || answer(stream, number))),
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, number: u8) {
+    let mut byte = [number];
+    let blocking = stream.set_nonblocking(false).is_ok();
+    while blocking && stream.write_all(&byte).is_ok() && stream.read_exact(&mut byte).is_ok() {}
+}
+
+/// Connects from there, and reads which backend it is.
+fn connect(lab: &Lab, from: &Namespace, to: IpAddr) -> Result<Connected> {
+    let open = || {
+        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, PORT), PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut number = [0u8];
+        stream.read_exact(&mut number)?;
+        Ok::<_, std::io::Error>((stream, number[0]))
+    };
+    lab.within(from, open)?
+        .map_err(|e| LabError::new(format!("connect to {to}"), e))
+}
+
+fn echoes(stream: &mut TcpStream) -> bool {
+    let mut byte = [0x5a];
+    stream.write_all(&byte).is_ok() && stream.read_exact(&mut byte).is_ok() && byte == [0x5a]
+}
+
+/// A connection, and the number of the backend that it got to.
+type Connected = (TcpStream, u8);
+
+/// How many of that many connections each backend gets, and the connections.
+fn spread(lab: &Lab, from: &Namespace, to: IpAddr, connections: usize) -> Result<([usize; 3], Vec<Connected>)> {
+    let (mut counts, mut streams) = ([0; 3], Vec::new());
+    for _ in 0..connections {
+        let (stream, number) = connect(lab, from, to)?;
+        counts[usize::from(number)] += 1;
+        streams.push((stream, number));
+    }
+    Ok((counts, streams))
+}
+
+/// The virtual addresses of the service, as the network shows them.
+fn virtual_addresses(client: &mut Client) -> Result<Vec<IpAddr>> {
+    let network = client.get("/v1/networks/blue")?.ok("show network")?;
+    let pools = network["pools"].as_array().cloned().unwrap_or_default();
+    let leases = pools
+        .iter()
+        .flat_map(|p| p["leases"].as_array().cloned().unwrap_or_default());
+    let of_service = leases.filter(|l| l["service"] == "web");
+    Ok(of_service
+        .filter_map(|l| l["address"].as_str().and_then(|a| a.parse().ok()))
+        .collect())
+}
+
+/// Three backends share 300 connections; one leaves, and neither new connections nor those to the others notice.
+#[test]
+fn connections_are_spread_over_the_endpoints_that_are_there() -> Result<()> {
+    let lab = Lab::new("services")?;
+    let before = lab.dump()?;
+    let host = host(&lab)?;
+    let mut client = host.client()?;
+    let network = KINDS[0].network("blue", 1);
+    client.post("/v1/networks", &network)?.ok("create network")?;
+    let asking = Sandbox::create(&lab, &mut client, "asking")?;
+    let joined: Joined = asking.connect(&mut client, "blue")?;
+    assert_eq!(joined.addresses.len(), 2);
+    let mut backends: Vec<Backend> = (0..3)
+        .map(|number| Backend::start(&lab, &mut client, number))
+        .collect::<Result<_>>()?;
+    let service = virtual_addresses(&mut client)?;
+    assert_eq!(service.len(), 2, "one of each family: {service:?}");
+
+    let (_, mut open) = spread(&lab, &asking.namespace, service[0], 40)?;
+    for address in &service {
+        let (counts, _) = spread(&lab, &asking.namespace, *address, 300)?;
+        assert!(counts.iter().all(|n| (50..150).contains(n)), "{address}: {counts:?}");
+        probe::ping(&lab, &asking.namespace, *address)?;
+        let (from_host, _) = spread(&lab, lab.realm(), *address, 30)?;
+        assert!(from_host.iter().all(|n| *n > 0), "from the host: {from_host:?}");
+        // Where bridged packets are filtered too (bridge-nf-call-iptables), the bridge does not send a packet back by the port that it came
+        // from: then the backend's second try reaches another one.
+        spread(&lab, &backends[0].sandbox.namespace, *address, 5)?;
+    }
+
+    let left = backends.remove(0).leave(&mut client)?;
+    for address in &service {
+        let (counts, _) = spread(&lab, &asking.namespace, *address, 100)?;
+        assert_eq!((counts[0], counts[1] + counts[2]), (0, 100), "{address}: {counts:?}");
+    }
+    for (stream, number) in open.iter_mut().filter(|(_, number)| *number != 0) {
+        assert!(echoes(stream), "a connection to backend {number} broke");
+    }
+
+    drop(open);
+    let mut sandboxes = vec![left, asking];
+    for backend in backends {
+        sandboxes.push(backend.leave(&mut client)?);
+    }
+    assert_eq!(virtual_addresses(&mut client)?, [] as [IpAddr; 0]);
+    for sandbox in sandboxes {
+        sandbox.delete(&mut client)?;
+    }
+    client.delete("/v1/networks/blue")?.ok("delete network")?;
+    drop(client);
+    host.stop()?;
+    expect_as_before(&lab, &before)?;
+    lab.passed()
+}
