@@ -59,7 +59,6 @@ use crate::{
 };
 use events::Events;
 use open::Dormant;
-pub use outbox::Letter;
 use outbox::Outbox;
 use place::Place;
 

@@ -7,6 +7,7 @@
 pub mod builtin;
 mod controller;
 pub mod ipam;
+mod letter;
 pub mod names;
 pub mod request;
 mod state;

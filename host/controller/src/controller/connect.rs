@@ -10,13 +10,14 @@ use super::{
     Inner,
     drive::{About, guarded},
     gateway::Defaults,
-    outbox::{Call, Letter, Merged},
+    outbox::Merged,
     place::Place,
     publish::{Prepared as Ports, Publisher, publications},
     sandboxes::Opened,
     unwind::Unwind,
 };
 use crate::{
+    letter::{Call, Letter},
     request::{CreateEndpoint, Done, EndpointInfo, Join},
     state::{Begin, Denied, EndpointPhase, EndpointRecord, Network, Placement, Stay, record::Interface},
     store::{Layer, notes},

@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use jackfield_model::Result;
 
-use super::{
-    Inner,
-    outbox::{Call, Letter},
-    place::Place,
-};
+use super::{Inner, place::Place};
 use crate::{
+    letter::{Call, Letter},
     request::Done,
     state::{Begin, EndpointRecord, Placement, Stay},
     store::{Layer, notes},

@@ -8,10 +8,11 @@ use jackfield_model::{EndpointId, EndpointReply, EndpointSpec, Error, Family, Ma
 use super::{
     Inner,
     drive::{About, guarded},
-    outbox::{Call, Letter, Merged},
+    outbox::Merged,
     place::Place,
 };
 use crate::{
+    letter::{Call, Letter},
     request::{CreateEndpoint, Done, EndpointInfo},
     state::{Begin, Endpoint, EndpointRecord, Network},
     store::{Layer, notes},

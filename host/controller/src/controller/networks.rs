@@ -9,13 +9,13 @@ use super::{
     Inner, RERUNS,
     drive::{About, guarded},
     now,
-    outbox::{Call, Letter},
     place::Place,
     reached::reached,
 };
 use crate::{
     builtin,
     ipam::Manager,
+    letter::{Call, Letter},
     request::{CreateNetwork, Done, NetworkInfo},
     state::{Asked, Begin, Network, NetworkPhase, NetworkRecord, Standing},
     store::{Change, Layer, RealmKey, Reservation},

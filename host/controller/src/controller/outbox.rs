@@ -9,19 +9,16 @@ use std::{
     time::Duration,
 };
 
-use jackfield_driver::{Driver, LoadedDriver, Operation, Outcome, Phase, StateWrite};
-use jackfield_kernel::{
-    NamespaceId,
-    journal::{Note, Record},
-};
-use jackfield_model::{EndpointId, NetworkId, OperationId, Result};
-use serde::{Deserialize, Serialize};
+use jackfield_driver::{LoadedDriver, Outcome, StateWrite};
+use jackfield_kernel::journal::{Note, Record};
+use jackfield_model::Result;
 
 use super::{
     Inner,
     drive::{About, guarded},
     place::Place,
 };
+use crate::letter::Letter;
 use crate::store::{Keys, Layer, Overlay, Reservation, notes};
 
 /// Times that a letter is tried: with the pauses below, for about half an hour.
@@ -31,79 +28,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Letters kept; past that the oldest is given up, since a driver that never answers must not fill the journal.
 const KEPT: usize = 1024;
-
-/// Which call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Call {
-    /// An endpoint has no published ports any more.
-    Revoke,
-    /// An endpoint left its sandbox.
-    Leave,
-    /// An endpoint is deleted.
-    DeleteEndpoint,
-    /// A network is deleted.
-    DeleteNetwork,
-}
-
-/// A call that a driver still has to get.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
-    /// Its own id.
-    pub id: String,
-    /// In which realm it happened.
-    pub realm: NamespaceId,
-    /// Which driver, by name.
-    pub driver: String,
-    /// Which call.
-    pub call: Call,
-    /// Which network.
-    pub network: NetworkId,
-    /// Which endpoint.
-    pub endpoint: Option<EndpointId>,
-    /// Times that it was tried.
-    pub attempts: u32,
-}
-
-impl Letter {
-    pub fn new(
-        realm: NamespaceId,
-        driver: &str,
-        call: Call,
-        network: &NetworkId,
-        endpoint: Option<&EndpointId>,
-    ) -> Self {
-        let id = OperationId::random().as_str().to_owned();
-        Self {
-            id,
-            realm,
-            driver: driver.to_owned(),
-            call,
-            network: network.clone(),
-            endpoint: endpoint.cloned(),
-            attempts: 0,
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        match self.call {
-            Call::Revoke => Phase::Revoke,
-            Call::Leave => Phase::Leave,
-            Call::DeleteEndpoint => Phase::DeleteEndpoint,
-            Call::DeleteNetwork => Phase::DeleteNetwork,
-        }
-    }
-
-    fn make(&self, driver: &mut dyn Driver, operation: &mut Operation) -> Result<()> {
-        match (self.call, &self.endpoint) {
-            (Call::Revoke, Some(endpoint)) => driver.revoke(operation, &self.network, endpoint),
-            (Call::Leave, Some(endpoint)) => driver.leave(operation, &self.network, endpoint),
-            (Call::DeleteEndpoint, Some(endpoint)) => driver.delete_endpoint(operation, &self.network, endpoint),
-            (Call::DeleteNetwork, _) => driver.delete_network(operation, &self.network),
-            (Call::Revoke | Call::Leave | Call::DeleteEndpoint, None) => Ok(()),
-        }
-    }
-}
 
 /// Keys of several calls of one operation, as one.
 #[derive(Debug, Default)]

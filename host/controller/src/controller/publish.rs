@@ -19,11 +19,12 @@ use jackfield_model::{Error, ErrorCode, Family, IpNetwork, OperationId, PortMapp
 use super::{
     Inner,
     drive::{About, guarded},
-    outbox::{Call, Letter, Merged},
+    outbox::Merged,
     place::Place,
     way::Way,
 };
 use crate::{
+    letter::{Call, Letter},
     request::{Done, EndpointInfo},
     state::{Begin, EndpointRecord, Network, Placement, PortChange, Publication},
     store::{Layer, notes},

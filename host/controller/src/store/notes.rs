@@ -16,7 +16,7 @@ use jackfield_model::{EndpointId, SandboxId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    controller::Letter,
+    letter::Letter,
     state::{EndpointRecord, SandboxRecord, ServiceRecord},
 };
 
