@@ -1,16 +1,14 @@
 //! The host as its users meet it: `jackfield serve` in a realm of its own, HTTP on its socket.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jackfield_lab::{Client, Host, HostOptions, Lab, Sandbox, component};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
+    quiet,
     subject::Subject,
 };
 
@@ -29,6 +27,24 @@ pub fn host(lab: &Lab) -> Result<Host<'_>> {
     Host::start(lab, options).during("start the host")
 }
 
+/// A POST that has to succeed.
+///
+/// # Errors
+/// With the host's refusal.
+pub fn post(client: &mut Client, path: &str, body: &Value) -> Result<()> {
+    let answer = client.post(path, body).and_then(|answer| answer.ok("ask the host"));
+    answer.map(drop).during(&format!("POST {path}"))
+}
+
+/// A DELETE that has to succeed.
+///
+/// # Errors
+/// With the host's refusal.
+pub fn delete(client: &mut Client, path: &str) -> Result<()> {
+    let answer = client.delete(path).and_then(|answer| answer.ok("ask the host"));
+    answer.map(drop).during(&format!("DELETE {path}"))
+}
+
 /// A sandbox that joins and leaves one network.
 pub struct Join<'a> {
     lab: &'a Lab,
@@ -37,8 +53,6 @@ pub struct Join<'a> {
     network: &'static str,
     join: Measured,
     leave: Option<Measured>,
-    /// Links of the realm while the sandbox is on no network.
-    links: usize,
 }
 
 impl<'a> Join<'a> {
@@ -74,7 +88,11 @@ impl<'a> Join<'a> {
         )
     }
 
-    fn new(
+    /// On a new network, whose name, driver and subnet are given.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn new(
         lab: &'a Lab,
         (network, driver, subnet): (&'static str, &str, &str),
         join: Measured,
@@ -94,31 +112,23 @@ impl<'a> Join<'a> {
             network,
             join,
             leave,
-            links: 0,
         })
     }
 
-    fn links(&self) -> Result<usize> {
-        self.lab.dump().map(|dump| dump.links.len()).during("count links")
-    }
-
-    /// Until the reaper has deleted what a leave put aside.
+    /// Until the reaper has deleted what a leave put aside. Both ends go at once, and the sandbox has few links to look through.
     fn await_quiet(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while self.links()? > self.links {
-            if Instant::now() > deadline {
-                return Err("links are left over").during("wait for the reaper");
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
+        quiet::until("wait for the reaper", PATIENCE, || {
+            let left = self
+                .lab
+                .dump_of(&self.sandbox.namespace)
+                .during("look into the sandbox")?;
+            Ok(left.links.len() == 1)
+        })
     }
 }
 
 impl Subject for Join<'_> {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
-        // Other subjects' networks and links come and go in this realm, but never during a run of this one.
-        self.links = self.links()?;
+    fn run_once(&mut self) -> Result<Taken> {
         let start = Instant::now();
         self.sandbox.connect(&mut self.client, self.network).during("join")?;
         let joined = start.elapsed();
@@ -128,8 +138,8 @@ impl Subject for Join<'_> {
             .during("leave")?;
         let left = start.elapsed();
         self.await_quiet()?;
-        Ok(std::iter::once((self.join, joined))
-            .chain(self.leave.map(|what| (what, left)))
+        Ok(std::iter::once((self.join, joined.into()))
+            .chain(self.leave.map(|what| (what, left.into())))
             .collect())
     }
 }
@@ -164,7 +174,7 @@ impl Cold {
 }
 
 impl Subject for Cold {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         let bytes = self.next_build()?;
         let took = send(&mut self.client, "POST", "/v1/drivers", &bytes)?;
         let unloaded = self
@@ -172,7 +182,7 @@ impl Subject for Cold {
             .delete("/v1/drivers/ptp")
             .and_then(|answer| answer.ok("unload"));
         unloaded.during("unload the driver")?;
-        Ok(vec![(Measured::DriverLoadCold, took)])
+        Ok(vec![(Measured::DriverLoadCold, took.into())])
     }
 
     fn every(&self) -> usize {
@@ -209,10 +219,10 @@ impl Cached {
 const CACHED: &str = "/v1/drivers/macvlan";
 
 impl Subject for Cached {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         self.current = 1 - self.current;
         let took = send(&mut self.client, "PUT", CACHED, &self.builds[self.current])?;
-        Ok(vec![(Measured::DriverLoadCached, took)])
+        Ok(vec![(Measured::DriverLoadCached, took.into())])
     }
 }
 

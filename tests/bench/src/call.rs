@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
     subject::Subject,
 };
 
@@ -88,9 +88,9 @@ impl Call {
 }
 
 impl Subject for Call {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         (0..CALLS)
-            .map(|_| Ok((Measured::DriverCallFresh, self.call()?)))
+            .map(|_| Ok((Measured::DriverCallFresh, self.call()?.into())))
             .collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The figures: their names, what is wanted of each, and the statistics of their samples.
+//! The figures: their names, what each is measured beside, and the statistics of their samples.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,11 +22,20 @@ pub enum Measured {
     NamesAll,
     DnsmasqOne,
     DnsmasqAll,
+    JoinTenthFloor,
+    JoinTenth,
+    JoinNineHundredthFloor,
+    JoinNineHundredth,
+    MassFloor,
+    Mass,
+    MemoryHost,
+    MemoryKernel,
+    MemoryKernelFloor,
 }
 
 impl Measured {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 24] = [
         Self::JoinFloor,
         Self::JoinKernel,
         Self::JoinApiBridge,
@@ -42,6 +51,15 @@ impl Measured {
         Self::NamesAll,
         Self::DnsmasqOne,
         Self::DnsmasqAll,
+        Self::JoinTenthFloor,
+        Self::JoinTenth,
+        Self::JoinNineHundredthFloor,
+        Self::JoinNineHundredth,
+        Self::MassFloor,
+        Self::Mass,
+        Self::MemoryHost,
+        Self::MemoryKernel,
+        Self::MemoryKernelFloor,
     ];
 
     /// Its name.
@@ -62,6 +80,39 @@ impl Measured {
             Self::NamesAll => "names/burst",
             Self::DnsmasqOne => "names/answer-dnsmasq",
             Self::DnsmasqAll => "names/burst-dnsmasq",
+            Self::JoinTenthFloor => "join/10th-floor",
+            Self::JoinTenth => "join/10th",
+            Self::JoinNineHundredthFloor => "join/900th-floor",
+            Self::JoinNineHundredth => "join/900th",
+            Self::MassFloor => "mass/floor",
+            Self::Mass => "mass/1000-sandboxes",
+            Self::MemoryHost => "memory/idle-sandbox",
+            Self::MemoryKernel => "memory/idle-sandbox-kernel",
+            Self::MemoryKernelFloor => "memory/idle-sandbox-kernel-floor",
+        }
+    }
+
+    /// The unit of its figure.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::MemoryHost | Self::MemoryKernel | Self::MemoryKernelFloor => Unit::Kibibytes,
+            _ => Unit::Microseconds,
+        }
+    }
+
+    /// What it is measured beside: the ratio to that is told.
+    pub fn beside(self) -> Option<Self> {
+        match self {
+            Self::JoinKernel | Self::JoinApiBridge | Self::JoinNaive => Some(Self::JoinFloor),
+            Self::JoinApiComponent => Some(Self::JoinApiBridge),
+            Self::PublishTenThousandth => Some(Self::PublishFirst),
+            Self::NamesOne => Some(Self::DnsmasqOne),
+            Self::NamesAll => Some(Self::DnsmasqAll),
+            Self::JoinTenth => Some(Self::JoinTenthFloor),
+            Self::JoinNineHundredth => Some(Self::JoinNineHundredthFloor),
+            Self::Mass => Some(Self::MassFloor),
+            Self::MemoryKernel => Some(Self::MemoryKernelFloor),
+            _ => None,
         }
     }
 
@@ -83,17 +134,65 @@ impl Measured {
             Self::NamesAll => "each answer when 200 of them ask at once",
             Self::DnsmasqOne => "a name asked of dnsmasq",
             Self::DnsmasqAll => "each of its answers to 200 at once",
+            Self::JoinTenthFloor => "the messages of a join, on a bridge with 9 ports",
+            Self::JoinTenth => "HTTP, the same, on a network with 9 endpoints",
+            Self::JoinNineHundredthFloor => "the messages of a join, on a bridge with 899 ports",
+            Self::JoinNineHundredth => "HTTP, the same, on a network with 899 endpoints",
+            Self::MassFloor => "a bare program makes 1,000 namespaces that join a bridge",
+            Self::Mass => "HTTP, 1,000 sandboxes made and joined, each with a name and a published port",
+            Self::MemoryHost => "of the host's process, for each of these 1,000",
+            Self::MemoryKernel => "slab and per-processor memory of the kernel, for each of them",
+            Self::MemoryKernelFloor => "the same, for each of the bare program's",
         }
     }
 }
 
-/// A figure, in microseconds.
+/// What a figure is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Unit {
+    #[serde(rename = "us")]
+    Microseconds,
+    #[serde(rename = "KiB")]
+    Kibibytes,
+}
+
+impl Unit {
+    /// As people write it.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Microseconds => "µs",
+            Self::Kibibytes => "KiB",
+        }
+    }
+}
+
+/// One sample, in the unit of what it is a sample of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Amount(f64);
+
+impl From<Duration> for Amount {
+    fn from(took: Duration) -> Self {
+        Self(took.as_secs_f64() * 1e6)
+    }
+}
+
+impl Amount {
+    /// So many KiB.
+    pub fn kibibytes(count: f64) -> Self {
+        Self(count)
+    }
+}
+
+/// The samples of one run.
+pub type Taken = Vec<(Measured, Amount)>;
+
+/// A figure, in its unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
     /// Its name.
     pub name: &'static str,
-    /// Always `us`.
-    pub unit: &'static str,
+    /// Its unit.
+    pub unit: Unit,
     /// How many samples.
     pub n: usize,
     /// The middle one.
@@ -104,12 +203,19 @@ pub struct Figure {
 
 /// All samples taken so far.
 #[derive(Debug, Default)]
-pub struct Samples(BTreeMap<Measured, Vec<Duration>>);
+pub struct Samples(BTreeMap<Measured, Vec<Amount>>);
 
 impl Samples {
     /// One more.
-    pub fn add(&mut self, what: Measured, took: Duration) {
-        self.0.entry(what).or_default().push(took);
+    pub fn add(&mut self, what: Measured, amount: impl Into<Amount>) {
+        self.0.entry(what).or_default().push(amount.into());
+    }
+
+    /// Those of another part of the run too.
+    pub fn extend(&mut self, others: Self) {
+        for (what, amounts) in others.0 {
+            self.0.entry(what).or_default().extend(amounts);
+        }
     }
 
     /// The statistics of what was measured; nothing for what was not.
@@ -121,12 +227,12 @@ impl Samples {
     }
 }
 
-fn figure(what: Measured, samples: &[Duration]) -> Option<Figure> {
-    let mut sorted: Vec<f64> = samples.iter().map(|s| s.as_secs_f64() * 1e6).collect();
+fn figure(what: Measured, samples: &[Amount]) -> Option<Figure> {
+    let mut sorted: Vec<f64> = samples.iter().map(|amount| amount.0).collect();
     sorted.sort_by(f64::total_cmp);
     Some(Figure {
         name: what.name(),
-        unit: "us",
+        unit: what.unit(),
         n: sorted.len(),
         median: quantile(&sorted, 50)?,
         p99: quantile(&sorted, 99)?,
@@ -137,81 +243,6 @@ fn figure(what: Measured, samples: &[Duration]) -> Option<Figure> {
 fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
-}
-
-/// Something that is wanted of a figure, and how far it is from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// In words, as `<= 1.10 x floor`.
-    pub wanted: String,
-    /// What it may be, in microseconds.
-    pub limit: f64,
-    /// What it is.
-    pub got: f64,
-}
-
-impl Verdict {
-    /// Whether it is met.
-    pub fn met(&self) -> bool {
-        self.got <= self.limit
-    }
-}
-
-/// What is wanted of each figure, of those that could be measured; several may be wanted of one.
-pub fn verdicts(what: Measured, figures: &BTreeMap<Measured, Figure>) -> Vec<Verdict> {
-    let Some(own) = figures.get(&what) else {
-        return Vec::new();
-    };
-    let median = |limit: f64, wanted: &str| Verdict {
-        wanted: wanted.into(),
-        limit,
-        got: own.median,
-    };
-    let beside = |other| figures.get(&other);
-    let floor = beside(Measured::JoinFloor);
-    match what {
-        Measured::JoinFloor | Measured::JoinNaive => Vec::new(),
-        Measured::JoinKernel => floor
-            .map(|f| median(f.median * 1.10, "<= 1.10 x floor"))
-            .into_iter()
-            .collect(),
-        Measured::JoinApiBridge => floor.map_or_else(Vec::new, |f| {
-            let tail = Verdict {
-                wanted: "p99 <= floor + 500".into(),
-                limit: f.p99 + 500.0,
-                got: own.p99,
-            };
-            vec![median(f.median + 150.0, "<= floor + 150"), tail]
-        }),
-        Measured::JoinApiComponent => {
-            let built_in = beside(Measured::JoinApiBridge);
-            built_in
-                .map(|b| median(b.median + 60.0, "<= built-in + 60"))
-                .into_iter()
-                .collect()
-        }
-        Measured::LeaveApiBridge => vec![median(1_000.0, "<= 1,000")],
-        Measured::DriverLoadCached => vec![median(5_000.0, "<= 5,000")],
-        Measured::DriverLoadCold => vec![median(150_000.0, "<= 150,000")],
-        Measured::DriverCallFresh => vec![median(40.0, "<= 40")],
-        Measured::PublishFirst | Measured::DnsmasqOne | Measured::DnsmasqAll => Vec::new(),
-        Measured::NamesOne | Measured::NamesAll => {
-            let other = if what == Measured::NamesOne {
-                Measured::DnsmasqOne
-            } else {
-                Measured::DnsmasqAll
-            };
-            let dnsmasq = beside(other);
-            dnsmasq.map(|d| median(d.median, "<= dnsmasq")).into_iter().collect()
-        }
-        Measured::PublishTenThousandth => {
-            let first = beside(Measured::PublishFirst);
-            first
-                .map(|f| median(f.median * 1.20, "<= 1.20 x first"))
-                .into_iter()
-                .collect()
-        }
-    }
 }
 
 #[cfg(test)]
@@ -244,21 +275,21 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_judged_beside_the_one_that_it_rests_on() {
-        let figures = samples(&[
-            (Measured::JoinFloor, &[100]),
-            (Measured::JoinKernel, &[110]),
-            (Measured::JoinApiBridge, &[251]),
-        ]);
-        assert!(verdicts(Measured::JoinKernel, &figures)[0].met());
-        let api = verdicts(Measured::JoinApiBridge, &figures);
-        assert_eq!((api[0].met(), api[1].met()), (false, true));
-        assert_eq!(verdicts(Measured::JoinApiComponent, &figures), []);
-        let alone = samples(&[(Measured::JoinKernel, &[110])]);
-        assert_eq!(
-            verdicts(Measured::JoinKernel, &alone),
-            [],
-            "without a floor there is nothing to judge by"
-        );
+    fn memory_is_told_in_kibibytes_and_parts_of_a_run_add_up() {
+        let (mut one, mut other) = (Samples::default(), Samples::default());
+        one.add(Measured::MemoryHost, Amount::kibibytes(12.0));
+        other.add(Measured::MemoryHost, Amount::kibibytes(14.0));
+        other.add(Measured::Mass, Duration::from_millis(2));
+        one.extend(other);
+        let figures = one.figures();
+        let memory = &figures[&Measured::MemoryHost];
+        assert_eq!((memory.n, memory.unit, memory.p99), (2, Unit::Kibibytes, 14.0));
+        assert_eq!(figures[&Measured::Mass].median, 2_000.0);
+    }
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = Measured::ALL.iter().map(|what| what.name()).collect();
+        assert_eq!(names.len(), Measured::ALL.len());
     }
 }

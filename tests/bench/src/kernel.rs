@@ -1,9 +1,6 @@
 //! The kernel crate: a plan compiled, journalled, applied and committed, as the host does it for each join.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use jackfield_kernel::{
     Kernel, LinkAt, Make, Place as Side, Plan, Realm, SandboxAt,
@@ -14,7 +11,7 @@ use jackfield_model::{MacAddr, OperationId};
 
 use crate::{
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
     place::{ADDRESS, BRIDGE, Place, index},
     subject::Subject,
 };
@@ -99,7 +96,7 @@ impl KernelCrate {
 }
 
 impl Subject for KernelCrate {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         let (operation, plan) = (OperationId::random(), self.plan()?);
         let start = Instant::now();
         let applied = self
@@ -115,6 +112,6 @@ impl Subject for KernelCrate {
         if !self.realm.quiesce() {
             return Err("links are left over").during("wait for the reaper");
         }
-        Ok(vec![(Measured::JoinKernel, took)])
+        Ok(vec![(Measured::JoinKernel, took.into())])
     }
 }

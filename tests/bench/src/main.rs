@@ -1,37 +1,47 @@
 //! The benchmarks that the README quotes: run by `cargo xtask bench`, in private namespaces.
 //!
 //! Each subject is a small struct that does its work once and says how long it took. They are run in turn, so that whatever else the machine
-//! does meets all of them alike, with a pause before each: a join comes to a machine that was doing something else.
+//! does meets all of them alike, with a pause before each: a join comes to a machine that was doing something else. The parts of a run follow
+//! one another, so that the thousands of namespaces of one are gone when the next begins.
 //!
 //! ```text
-//!   Floor   Naive   KernelCrate   Join (built-in, component)   Cached, Cold          Call     each a Subject
-//!     \       \         |             |                            |                 /
-//!      +-------+------ interleave ----+----------------------------+----------------+--> Samples --> table, JSON
+//!   Host                        Ports     Names          Scale               Mass                  each a Part
+//!   Floor Naive KernelCrate     Publish   Answers        Floor, Nth          Floor, Sandboxes      each a Subject
+//!   Join Cached Cold Call        |         |              |                   |
+//!     +------ interleave --------+---------+--------------+-------------------+--> Samples --> table, JSON
 //! ```
 #![forbid(unsafe_code)]
 
 mod api;
 mod call;
+mod crowd;
 mod failure;
 mod figure;
 mod floor;
+mod guest;
 mod kernel;
+mod mass;
+mod memory;
 mod naive;
 mod names;
+mod nth;
+mod parts;
 mod place;
 mod publish;
+mod quiet;
 mod raw;
 mod report;
 mod subject;
+mod wanted;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use jackfield_lab::{Lab, private};
+use jackfield_lab::private;
 
 use failure::{During, Result};
-use figure::Measured;
-use subject::Subject;
+use figure::Samples;
+use parts::{Pace, Part};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", about = "Measures against the raw netlink floor")]
@@ -43,18 +53,40 @@ struct Arguments {
     /// are for a caller who comes now and then
     #[arg(long, default_value_t = 20)]
     pause: u64,
-    /// Writes the figures there as a list of {name, unit, n, median, p99}, in microseconds
+    /// Writes the figures there as a list of {name, unit, n, median, p99}; the unit is `us` (microseconds) or `KiB`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only what needs no host and no component: floor, kernel crate, the naive way
-    #[arg(long)]
+    #[arg(long, group = "part")]
     kernel_only: bool,
     /// Only published ports
-    #[arg(long, conflicts_with = "kernel_only")]
+    #[arg(long, group = "part")]
     ports_only: bool,
     /// Only names
-    #[arg(long, conflicts_with_all = ["kernel_only", "ports_only"])]
+    #[arg(long, group = "part")]
     names_only: bool,
+    /// Only joins of the 10th and the 900th endpoint
+    #[arg(long, group = "part")]
+    scale_only: bool,
+    /// Only a thousand sandboxes, and the memory that they take
+    #[arg(long, group = "part")]
+    mass_only: bool,
+}
+
+impl Arguments {
+    fn parts(&self) -> Vec<Part> {
+        let asked = [
+            (self.kernel_only, Part::Kernel),
+            (self.ports_only, Part::Ports),
+            (self.names_only, Part::Names),
+            (self.scale_only, Part::Scale),
+            (self.mass_only, Part::Mass),
+        ];
+        match asked.into_iter().find(|(asked, _)| *asked) {
+            Some((_, part)) => vec![part],
+            None => Part::WHOLE.to_vec(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,16 +106,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     if !private::entered() {
         private::enter().during("enter private namespaces")?;
     }
-    let pause = Duration::from_millis(arguments.pause);
-    let samples = if arguments.kernel_only {
-        subject::interleave(&mut by_netlink()?, arguments.rounds, pause)?
-    } else if arguments.ports_only {
-        ports_alone(arguments.rounds, pause)?
-    } else if arguments.names_only {
-        names_alone(arguments.rounds, pause)?
-    } else {
-        beside_a_host(arguments.rounds, pause)?
+    raise_open_files();
+    let pace = Pace {
+        rounds: arguments.rounds,
+        pause: Duration::from_millis(arguments.pause),
     };
+    let mut samples = Samples::default();
+    for part in arguments.parts() {
+        samples.extend(part.run(pace)?);
+    }
     let figures = samples.figures();
     println!("{}", report::table(&figures));
     arguments
@@ -92,77 +123,27 @@ fn run(arguments: &Arguments) -> Result<()> {
         .map_or(Ok(()), |file| report::write_json(file, &figures))
 }
 
-/// Those that speak to the kernel themselves.
-fn by_netlink<'a>() -> Result<Vec<Box<dyn Subject + 'a>>> {
-    Ok(vec![
-        Box::new(floor::Floor::new()?),
-        Box::new(kernel::KernelCrate::new()?),
-        Box::new(naive::Naive::new()?),
-    ])
+/// A thousand namespaces and sockets are more than most systems allow at first.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+    // Where it does not work, opening them says so.
+    let _ = getrlimit(RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(RLIMIT_NOFILE, most, most));
 }
 
-/// A realm for each of the hosts that publish.
-fn port_labs() -> Result<(Lab, Lab)> {
-    let lab = |name| Lab::new(name).during("make a realm");
-    Ok((lab("bench-ports-first")?, lab("bench-ports-full")?))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The first port of a host, and the ten-thousandth of another.
-fn ports<'a>(empty: &'a Lab, full: &'a Lab) -> Result<Vec<Box<dyn Subject + 'a>>> {
-    Ok(vec![
-        Box::new(publish::Publish::beside(empty, 0, Measured::PublishFirst)?),
-        Box::new(publish::Publish::beside(full, 9_999, Measured::PublishTenThousandth)?),
-    ])
-}
-
-fn ports_alone(rounds: usize, pause: Duration) -> Result<figure::Samples> {
-    let (empty, full) = port_labs()?;
-    let samples = subject::interleave(&mut ports(&empty, &full)?, rounds, pause)?;
-    [&empty, &full].into_iter().try_for_each(Lab::passed).during("end")?;
-    Ok(samples)
-}
-
-/// Names of a host, and of dnsmasq where there is one.
-fn names<'a>(host: &'a Lab, dnsmasq: &'a Lab) -> Result<Vec<Box<dyn Subject + 'a>>> {
-    let mut subjects: Vec<Box<dyn Subject + 'a>> = vec![Box::new(names::Answers::of_host(host)?)];
-    if let Some(answers) = names::Answers::of_dnsmasq(dnsmasq)? {
-        subjects.push(Box::new(answers));
+    fn parts(words: &[&str]) -> Option<Vec<Part>> {
+        let words = std::iter::once("bench").chain(words.iter().copied());
+        Arguments::try_parse_from(words).ok().map(|arguments| arguments.parts())
     }
-    Ok(subjects)
-}
 
-fn name_labs() -> Result<(Lab, Lab)> {
-    let lab = |name| Lab::new(name).during("make a realm");
-    Ok((lab("bench-names")?, lab("bench-dnsmasq")?))
-}
-
-fn names_alone(rounds: usize, pause: Duration) -> Result<figure::Samples> {
-    let (host, dnsmasq) = name_labs()?;
-    let samples = subject::interleave(&mut names(&host, &dnsmasq)?, rounds, pause)?;
-    [&host, &dnsmasq].into_iter().try_for_each(Lab::passed).during("end")?;
-    Ok(samples)
-}
-
-/// All of them, with a host at work.
-fn beside_a_host(rounds: usize, pause: Duration) -> Result<figure::Samples> {
-    let lab = Lab::new("bench").during("make a realm")?;
-    let (empty, full) = port_labs()?;
-    let (named, dnsmasq) = name_labs()?;
-    let host = api::host(&lab)?;
-    let mut subjects = by_netlink()?;
-    subjects.push(Box::new(api::Join::built_in(&lab)?));
-    subjects.push(Box::new(api::Join::component(&lab)?));
-    subjects.push(Box::new(api::Cached::new(&lab)?));
-    subjects.push(Box::new(api::Cold::new(&lab)?));
-    subjects.push(Box::new(call::Call::new()?));
-    subjects.extend(ports(&empty, &full)?);
-    subjects.extend(names(&named, &dnsmasq)?);
-    let samples = subject::interleave(&mut subjects, rounds, pause)?;
-    drop(subjects);
-    host.stop().during("stop the host")?;
-    [&lab, &empty, &full, &named, &dnsmasq]
-        .into_iter()
-        .try_for_each(Lab::passed)
-        .during("end")?;
-    Ok(samples)
+    #[test]
+    fn one_part_can_be_asked_for_and_without_one_all_are_run() {
+        assert_eq!(parts(&[]), Some(Part::WHOLE.to_vec()));
+        assert_eq!(parts(&["--scale-only"]), Some(vec![Part::Scale]));
+        assert_eq!(parts(&["--mass-only"]), Some(vec![Part::Mass]));
+        assert_eq!(parts(&["--names-only", "--ports-only"]), None);
+    }
 }

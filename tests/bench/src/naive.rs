@@ -1,10 +1,7 @@
 //! The naive way, as one writes it by the examples: a request a step, each awaited, the pair made in the realm and its far end moved.
 //! Connections are open before, which is already better than a plugin that is started for each call.
 
-use std::{
-    os::fd::AsRawFd,
-    time::{Duration, Instant},
-};
+use std::{os::fd::AsRawFd, time::Instant};
 
 use futures_util::TryStreamExt;
 use jackfield_kernel::Namespace;
@@ -13,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
     place::{BRIDGE, Place},
     subject::Subject,
 };
@@ -64,7 +61,7 @@ fn connect(runtime: &Runtime, place: &Place, namespace: &Namespace) -> Result<Ha
 }
 
 impl Subject for Naive {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         let fd = self
             .place
             .sandbox
@@ -80,7 +77,7 @@ impl Subject for Naive {
         self.runtime
             .block_on(delete(&self.realm))
             .during("delete what was made")?;
-        Ok(vec![(Measured::JoinNaive, took)])
+        Ok(vec![(Measured::JoinNaive, took.into())])
     }
 }
 
@@ -97,7 +94,7 @@ async fn join(realm: &Handle, sandbox: &Handle, fd: i32) -> Result<(), rtnetlink
     // The move may have changed it.
     let far = index(sandbox, FAR).await?;
     set(sandbox, LinkUnspec::new_with_index(far).up()).await?;
-    sandbox.address().add(far, [10, 80, 0, 2].into(), 24).execute().await?;
+    sandbox.address().add(far, [10, 80, 0, 2].into(), 16).execute().await?;
     let route = RouteMessageBuilder::<std::net::Ipv4Addr>::new()
         .gateway([10, 80, 0, 1].into())
         .build();

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     api,
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
     subject::Subject,
 };
 
@@ -55,7 +55,6 @@ impl<'a> Answers<'a> {
     /// # Errors
     /// When the host refuses.
     pub fn of_host(lab: &'a Lab) -> Result<Self> {
-        raise_open_files();
         let host = api::host(lab)?;
         let mut client = host.client().during("connect to the host")?;
         let network = json!({ "name": "named", "driver": "bridge", "pools": [{ "subnet": "10.84.0.0/16" }] });
@@ -173,19 +172,12 @@ fn asker(lab: &Lab, namespace: &Namespace, server: SocketAddr) -> Result<UdpSock
     Ok(socket)
 }
 
-/// A thousand sockets are more than most systems allow at first.
-fn raise_open_files() {
-    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
-    // Where it does not work, opening the sockets says so.
-    let _ = getrlimit(RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(RLIMIT_NOFILE, most, most));
-}
-
 impl Subject for Answers<'_> {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
-        let mut taken = vec![(self.all, self.ask_all()?)];
+    fn run_once(&mut self) -> Result<Taken> {
+        let mut taken = vec![(self.all, self.ask_all()?.into())];
         for _ in 0..ONE_BY_ONE {
             self.next = (self.next + 1) % ASKERS;
-            taken.push((self.one, self.ask(self.next)?));
+            taken.push((self.one, self.ask(self.next)?.into()));
         }
         Ok(taken)
     }

@@ -6,14 +6,18 @@ use jackfield_kernel::{
 };
 use jackfield_lab::Lab;
 use jackfield_model::{IpNetwork, MacAddr};
+use netlink_sys::Socket;
 
-use crate::failure::{During, Result};
+use crate::{
+    failure::{During, Result},
+    raw,
+};
 
 /// The bridge's index; far from the kernel's own and the host's.
 pub const BRIDGE: u32 = 5000;
 /// The bridge's address, and that of the sandbox.
-pub const GATEWAY: &str = "10.80.0.1/24";
-pub const ADDRESS: &str = "10.80.0.2/24";
+pub const GATEWAY: &str = "10.80.0.1/16";
+pub const ADDRESS: &str = "10.80.0.2/16";
 
 /// One realm and one sandbox, used again for each run.
 #[derive(Debug)]
@@ -37,6 +41,15 @@ impl Place {
         let place = Self { lab, sandbox };
         place.make_bridge()?;
         Ok(place)
+    }
+
+    /// A bare socket of the realm.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_realm(&self) -> Result<Socket> {
+        let opened = self.lab.within(self.lab.realm(), raw::open);
+        opened.during("enter the realm")?.during("open a socket")
     }
 
     fn make_bridge(&self) -> Result<()> {

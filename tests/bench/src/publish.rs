@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     api,
     failure::{During, Result},
-    figure::Measured,
+    figure::{Measured, Taken},
     subject::Subject,
 };
 
@@ -82,9 +82,9 @@ fn ports(first: u16, count: u16) -> Value {
 }
 
 impl Subject for Publish<'_> {
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+    fn run_once(&mut self) -> Result<Taken> {
         let took = self.set(&json!([{ "container_port": 80, "host_port": MEASURED }]))?;
         self.set(&json!([]))?;
-        Ok(vec![(self.what, took)])
+        Ok(vec![(self.what, took.into())])
     }
 }

@@ -6,32 +6,27 @@ use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use crate::{
     failure::{During, Result},
-    figure::{Figure, Measured, Verdict, verdicts},
+    figure::{Figure, Measured},
+    wanted::{Verdict, ratio, verdicts},
 };
 
 /// All figures, each with what is wanted of it.
 pub fn table(figures: &BTreeMap<Measured, Figure>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["figure", "what", "n", "median µs", "p99 µs", "wanted µs", "verdict"]);
+    table.set_header(["figure", "what", "n", "median", "p99", "", "ratio", "wanted", "verdict"]);
     for what in Measured::ALL {
         table.add_row(row(what, figures));
     }
     table
 }
 
-fn row(what: Measured, figures: &BTreeMap<Measured, Figure>) -> [String; 7] {
+fn row(what: Measured, figures: &BTreeMap<Measured, Figure>) -> [String; 9] {
     let (name, meaning) = (what.name().to_owned(), what.meaning().to_owned());
     let Some(figure) = figures.get(&what) else {
-        return [
-            name,
-            meaning,
-            "0".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-            "not measured".into(),
-        ];
+        let mut row: [String; 9] = Default::default();
+        [row[0], row[1], row[2], row[8]] = [name, meaning, "0".into(), "not measured".into()];
+        return row;
     };
     let verdicts = verdicts(what, figures);
     let lines = |line: fn(&Verdict) -> String| verdicts.iter().map(line).collect::<Vec<_>>().join("\n");
@@ -41,9 +36,18 @@ fn row(what: Measured, figures: &BTreeMap<Measured, Figure>) -> [String; 7] {
         figure.n.to_string(),
         number(figure.median),
         number(figure.p99),
+        figure.unit.sign().to_owned(),
+        ratio_words(what, figures),
         lines(|verdict| format!("{} ({})", verdict.wanted, number(verdict.limit))),
         lines(verdict_words),
     ]
+}
+
+fn ratio_words(what: Measured, figures: &BTreeMap<Measured, Figure>) -> String {
+    let words = ratio(what, figures)
+        .zip(what.beside())
+        .map(|(ratio, beside)| format!("{ratio:.2} x {}", beside.name()));
+    words.unwrap_or_default()
 }
 
 fn verdict_words(verdict: &Verdict) -> String {
@@ -54,11 +58,11 @@ fn verdict_words(verdict: &Verdict) -> String {
 }
 
 /// As many digits as mean something.
-fn number(micros: f64) -> String {
-    if micros < 100.0 {
-        format!("{micros:.1}")
+fn number(amount: f64) -> String {
+    if amount < 100.0 {
+        format!("{amount:.1}")
     } else {
-        format!("{micros:.0}")
+        format!("{amount:.0}")
     }
 }
 
@@ -88,6 +92,15 @@ mod tests {
         assert!(text.contains("short by 200"), "{text}");
         assert!(text.contains("31.2") && text.contains("met"), "{text}");
         assert_eq!(text.matches("not measured").count(), Measured::ALL.len() - 2, "{text}");
+    }
+
+    #[test]
+    fn the_table_tells_ratios_to_what_was_measured_beside() {
+        let mut samples = Samples::default();
+        samples.add(Measured::MassFloor, Duration::from_millis(800));
+        samples.add(Measured::Mass, Duration::from_millis(2_000));
+        let text = table(&samples.figures()).to_string();
+        assert!(text.contains("2.50 x mass/floor"), "{text}");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::{
     failure::Result,
-    figure::{Measured, Samples},
+    figure::{Samples, Taken},
 };
 
-/// Runs of each that are not counted.
+/// Runs of most that are not counted.
 const WARM_UP: usize = 3;
 
 /// Something to measure.
@@ -16,11 +16,16 @@ pub trait Subject {
     ///
     /// # Errors
     /// With the step that failed.
-    fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>>;
+    fn run_once(&mut self) -> Result<Taken>;
 
     /// It takes long: it is run in every so many-th round only.
     fn every(&self) -> usize {
         1
+    }
+
+    /// How many runs of it before the first that counts; no more than [`WARM_UP`].
+    fn warm_up(&self) -> usize {
+        WARM_UP
     }
 }
 
@@ -32,12 +37,15 @@ pub fn interleave(subjects: &mut [Box<dyn Subject + '_>], rounds: usize, pause: 
     let mut samples = Samples::default();
     for round in 0..WARM_UP + rounds {
         let counted = round.checked_sub(WARM_UP);
-        let due = |subject: &dyn Subject| counted.is_none_or(|nth| nth.is_multiple_of(subject.every()));
+        let due = |subject: &dyn Subject| match counted {
+            Some(nth) => nth.is_multiple_of(subject.every()),
+            None => round + subject.warm_up() >= WARM_UP,
+        };
         for subject in subjects.iter_mut().filter(|subject| due(subject.as_ref())) {
             std::thread::sleep(pause);
             let taken = subject.run_once()?;
             if counted.is_some() {
-                taken.into_iter().for_each(|(what, took)| samples.add(what, took));
+                taken.into_iter().for_each(|(what, amount)| samples.add(what, amount));
             }
         }
     }
@@ -49,17 +57,22 @@ mod tests {
     use std::{cell::RefCell, rc::Rc};
 
     use super::*;
+    use crate::figure::Measured;
 
     struct Noted(Rc<RefCell<Vec<Measured>>>, Measured, usize);
 
     impl Subject for Noted {
-        fn run_once(&mut self) -> Result<Vec<(Measured, Duration)>> {
+        fn run_once(&mut self) -> Result<Taken> {
             self.0.borrow_mut().push(self.1);
-            Ok(vec![(self.1, Duration::from_micros(1))])
+            Ok(vec![(self.1, Duration::from_micros(1).into())])
         }
 
         fn every(&self) -> usize {
             self.2
+        }
+
+        fn warm_up(&self) -> usize {
+            if self.2 > 1 { 0 } else { WARM_UP }
         }
     }
 
@@ -72,6 +85,11 @@ mod tests {
             .unwrap()
             .figures();
         assert_eq!((figures[&quick].n, figures[&slow].n), (3, 2));
-        assert_eq!(order.borrow()[2 * WARM_UP..], [quick, slow, quick, quick, slow]);
+        assert_eq!(
+            order.borrow()[..WARM_UP],
+            [quick; WARM_UP],
+            "the slow one wants no warm-up"
+        );
+        assert_eq!(order.borrow()[WARM_UP..], [quick, slow, quick, quick, slow]);
     }
 }
