@@ -464,7 +464,12 @@ fn deleting_a_planned_link_takes_all_that_was_recorded_on_it() {
     let vlan = op.create_vlan("vlan", uplink, 5, &none()).unwrap();
     op.create_macvlan("m", vlan, MacvlanMode::Bridge, &none()).unwrap();
     assert_eq!(code(op.delete_link(vlan)), ErrorCode::InUse);
-    assert_eq!(recorded(&op.finish().plan), 3);
+    let (left, right) = op.create_veth("w", &none()).unwrap();
+    op.create_macvlan("n", right, MacvlanMode::Bridge, &none()).unwrap();
+    for end in [left, right] {
+        assert_eq!(code(op.delete_link(end)), ErrorCode::InUse, "both ends would go");
+    }
+    assert_eq!(recorded(&op.finish().plan), 5);
 }
 
 #[test]

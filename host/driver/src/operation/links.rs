@@ -131,11 +131,18 @@ impl Operation {
     pub fn delete_link(&mut self, link: LinkId) -> Result<()> {
         let run = self.call()?;
         let entry = run.own_target(link, "deletion")?;
-        run.check_no_child(&entry)?;
         if entry.origin == Origin::New {
-            run.unmake_link(entry.at.index);
+            let ends = run.ends(entry.at.index);
+            // Both ends of a pair go, so nothing may stand on either.
+            let entries: Vec<Entry> = ends
+                .iter()
+                .filter_map(|end| run.links.by_index(*end).cloned())
+                .collect();
+            entries.iter().try_for_each(|end| run.check_no_child(end))?;
+            run.unmake_link(&ends);
             return Ok(());
         }
+        run.check_no_child(&entry)?;
         let mac = entry
             .mac
             .ok_or_else(|| Error::internal(format!("link {} has no MAC", entry.name)))?;
@@ -241,19 +248,23 @@ impl Running {
         }
     }
 
-    /// Takes a link of this plan out of it again, with its other end and all that was recorded on them.
-    fn unmake_link(&mut self, index: Ifindex) {
+    /// The ends of a link of this plan: two of a pair, else itself.
+    fn ends(&self, index: Ifindex) -> Vec<Ifindex> {
         let ends = self.plan.makes.iter().find_map(|make| match make {
             Make::Link(new) => Some(ends_of(new)).filter(|ends| ends.contains(&index)),
             _ => None,
         });
-        let ends = ends.unwrap_or_else(|| vec![index]);
+        ends.unwrap_or_else(|| vec![index])
+    }
+
+    /// Takes a link of this plan out of it again, with all that was recorded on its ends.
+    fn unmake_link(&mut self, ends: &[Ifindex]) {
         let names: Vec<LinkName> = ends
             .iter()
             .filter_map(|end| Some(self.links.by_index(*end)?.name.clone()))
             .collect();
-        self.plan.makes.retain(|make| !concerns(make, &ends, &names));
-        self.mark_gone(&ends);
+        self.plan.makes.retain(|make| !concerns(make, ends, &names));
+        self.mark_gone(ends);
     }
 
     fn mark_gone(&mut self, indexes: &[Ifindex]) {
