@@ -155,6 +155,29 @@ fn a_sandbox_knows_the_names_of_its_networks_and_no_others() -> Result<()> {
 }
 
 #[test]
+fn the_network_of_the_default_route_is_asked_first() -> Result<()> {
+    let lab = Lab::new("names-first")?;
+    let (host, mut client) = start(&lab)?;
+    network(&mut client, "blue", 1, json!({}))?;
+    network(&mut client, "red", 2, json!({}))?;
+    let [a, b, c] = ["a", "b", "c"].map(|name| Sandbox::create(&lab, &mut client, name));
+    let (a, b, c) = (a?, b?, c?);
+    b.connect_with(&mut client, "blue", json!({ "aliases": ["db"] }))?;
+    c.connect_with(&mut client, "red", json!({ "aliases": ["db"] }))?;
+    a.connect(&mut client, "blue")?;
+    expect(&ask(&lab, &a.namespace, "db.", "A", None)?, FINE, &["10.77.1.2"])?;
+    a.connect_with(&mut client, "red", json!({ "priority": 5 }))?;
+    expect(&ask(&lab, &a.namespace, "db.", "A", None)?, FINE, &["10.77.2.2"])?;
+    client
+        .post("/v1/networks/red/disconnect", &json!({ "sandbox": "a" }))?
+        .ok("disconnect")?;
+    expect(&ask(&lab, &a.namespace, "db.", "A", None)?, FINE, &["10.77.1.2"])?;
+    clear(&mut client, &[&a, &b, &c], &["blue", "red"])?;
+    host.stop()?;
+    lab.passed()
+}
+
+#[test]
 fn a_server_of_the_sandboxs_own_gets_every_port_53() -> Result<()> {
     let lab = Lab::new("own-server")?;
     let (host, mut client) = start(&lab)?;

@@ -102,6 +102,7 @@ impl Inner {
         let note = self.note_with_default(place, endpoint, family, None)?;
         self.release_inside(place, operation, vec![note], sandbox)?;
         place.change(|s| s.set_default_route(endpoint, family, None));
+        self.name_anew(place, endpoint);
         Ok(())
     }
 
@@ -115,7 +116,10 @@ impl Inner {
         (gateway, metric): (IpAddr, Option<u32>),
     ) {
         match self.try_give(place, sandbox, endpoint, family, (gateway, metric)) {
-            Ok(operation) => place.change(|s| s.set_default_route(endpoint, family, Some(operation))),
+            Ok(operation) => {
+                place.change(|s| s.set_default_route(endpoint, family, Some(operation)));
+                self.name_anew(place, endpoint);
+            }
             Err(error) => {
                 tracing::warn!(%endpoint, %gateway, %error, "a default route was refused");
                 let why = format!("the default route by {gateway} was refused: {error}");

@@ -12,7 +12,7 @@ use jackfield_model::{EndpointId, ErrorCode, OperationId, Result, SandboxId};
 use super::{Inner, place::Place};
 use crate::{
     names::{NameService, ResolverRequest, hostname},
-    state::{Ground, Naming, Resolver, SandboxRecord},
+    state::{EndpointPhase, Ground, Naming, Resolver, SandboxRecord},
     store::notes,
 };
 
@@ -22,6 +22,16 @@ impl Inner {
         let Some(names) = &self.names else { return };
         if let Some(member) = place.look(|s| s.member_of(endpoint)) {
             names.joined(member);
+        }
+    }
+
+    /// What is known of it changed while it stays. Whoever takes it out meanwhile calls it `Leaving` first and takes its names away then: this
+    /// looks afterwards, so that one of the two has the last word.
+    pub(super) fn name_anew(&self, place: &Place, endpoint: &EndpointId) {
+        self.name_endpoint(place, endpoint);
+        let leaves = |phase| matches!(phase, EndpointPhase::Leaving | EndpointPhase::Created);
+        if place.look(|s| s.endpoints.get(endpoint).is_none_or(|e| leaves(e.phase))) {
+            self.unname_endpoint(endpoint);
         }
     }
 

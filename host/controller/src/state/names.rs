@@ -8,7 +8,7 @@
 
 use jackfield_model::{DnsName, EndpointId, Member, NetworkNames, SandboxId};
 
-use super::{Endpoint, Ground, Network, RealmState, Sandbox, SandboxPhase, SandboxRecord};
+use super::{Endpoint, Ground, Network, RealmState, Sandbox, SandboxPhase, SandboxRecord, Stay};
 
 /// What is to be done about a sandbox's resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl RealmState {
             names: names(endpoint, sandbox),
             addresses,
             services: endpoint.record.asked.services.clone(),
-            order: stay.age,
+            order: stay.order(),
         })
     }
 }
@@ -86,6 +86,14 @@ fn names(endpoint: &Endpoint, sandbox: &Sandbox) -> Vec<DnsName> {
         .chain(asked.aliases.iter().map(|a| a.as_name().clone()))
         .chain(short)
         .collect()
+}
+
+impl Stay {
+    /// Whoever has a default route is asked first, then by age. Ages count joins, and never reach the highest bit.
+    fn order(&self) -> u64 {
+        let behind = u64::from(self.defaults.is_empty()) << 63;
+        self.age | behind
+    }
 }
 
 impl Network {
