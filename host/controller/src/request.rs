@@ -4,8 +4,8 @@ use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::PathBuf, str::FromStr, sync::
 
 use jackfield_kernel::{NamespaceId, NamespaceSource};
 use jackfield_model::{
-    DnsLabel, DnsSettings, EndpointId, Family, IpNetwork, LinkName, MacAddr, Name, NetworkDns, NetworkId, Options,
-    Pool, PortMapping, Publish, SandboxId, Service,
+    DnsLabel, DnsSettings, EndpointId, Error, Family, IpNetwork, LinkName, MacAddr, Name, NetworkDns, NetworkId,
+    Options, Pool, PortMapping, Publish, Result, SandboxId, Service,
 };
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,25 @@ pub struct CreateEndpoint {
     /// Services that are found by each of its names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Service>,
+}
+
+impl CreateEndpoint {
+    /// Looks at what its types leave open.
+    ///
+    /// # Errors
+    /// That there are more names or services than one endpoint may have.
+    pub fn check(&self) -> Result<()> {
+        /// Bounds what one request makes the host remember and look through.
+        const MOST: usize = 64;
+        for (count, what) in [(self.aliases.len(), "aliases"), (self.services.len(), "services")] {
+            if count > MOST {
+                return Err(Error::invalid(format!(
+                    "{count} {what} are too many for one endpoint: expected at most {MOST}"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A join as asked for.

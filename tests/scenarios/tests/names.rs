@@ -501,6 +501,12 @@ fn an_alias_that_is_no_label_is_refused_in_one_sentence() -> Result<()> {
         );
         assert_eq!(answer.detail(), expected);
     }
+    let many: Vec<String> = (0..65).map(|n| format!("a{n}")).collect();
+    let answer = client.post("/v1/networks/blue/connect", &json!({ "sandbox": "a", "aliases": many }))?;
+    assert_eq!(
+        answer.detail(),
+        "65 aliases are too many for one endpoint: expected at most 64"
+    );
     let answer = client.post("/v1/sandboxes", &json!({ "name": "b", "dns": { "options": ["a\nb"] } }))?;
     assert_eq!(
         answer.detail(),

@@ -92,6 +92,7 @@ impl Inner {
         request: &CreateEndpoint,
         join: &Join,
     ) -> Result<Done<EndpointInfo>> {
+        request.check()?;
         match place.decide(|s| s.begin_connect(network, sandbox, request, join))? {
             Begin::AlreadySo(placement) => place.endpoint_info(placement.endpoint.as_str()).map(Done::AlreadySo),
             Begin::Go(placement) => self.arrive(place, &placement, join).map(Done::Done),

@@ -54,6 +54,7 @@ impl Inner {
         network: &str,
         request: &CreateEndpoint,
     ) -> Result<Done<EndpointInfo>> {
+        request.check()?;
         let id = match place.decide(|s| s.begin_endpoint(network, request))? {
             Begin::AlreadySo(id) => return place.endpoint_info(id.as_str()).map(Done::AlreadySo),
             Begin::Go(id) => id,
