@@ -1,13 +1,14 @@
 //! Keeps the name service up to date: who is where, and which sandboxes have a resolver.
 //!
 //! A resolver is an operation of its own, since it belongs to a sandbox and not to the endpoint that came first: its sockets are opened, the
-//! plan leads the sandbox's questions to them, and both are on record together. Where a kernel cannot do it endpoints join all the same, and a
-//! warning says that they have no names.
+//! plan leads the sandbox's questions to them, and both are on record together. A sandbox of the host's own comes on record with its resolver
+//! and goes with it, so that neither a join nor a delete waits for one. Where a kernel cannot do it endpoints join all the same, and an event
+//! says that they have no names.
 
 use std::sync::Arc;
 
-use jackfield_kernel::{Make, Plan};
-use jackfield_model::{EndpointId, ErrorCode, OperationId, Result, SandboxId};
+use jackfield_kernel::{Make, Namespace, Plan, SandboxAt};
+use jackfield_model::{EndpointId, Error, ErrorCode, OperationId, Options, Result, SandboxId};
 
 use super::{Inner, place::Place};
 use crate::{
@@ -53,26 +54,75 @@ impl Inner {
                     self.close_resolver(place, &**names, record).map(|()| None),
                 ),
             };
-            let failed = result.as_ref().err().map(ToString::to_string);
+            let failed = result
+                .as_ref()
+                .err()
+                .map(|error| self.say_nameless(place, sandbox, error));
             place.change(|s| s.end_naming(sandbox, result.unwrap_or(before)));
-            if let Some(error) = failed {
-                tracing::warn!(
-                    sandbox = sandbox.short(),
-                    error,
-                    "a sandbox has no name service, or keeps it longer than it should"
-                );
+            if failed.is_some() {
                 return;
             }
         }
     }
 
+    /// Puts a new sandbox on record, and one of the host's own with its resolver. Without that it is a sandbox all the same, and the first
+    /// endpoint with names tries again.
+    pub(super) fn record_sandbox(
+        &self,
+        place: &Place,
+        record: &mut SandboxRecord,
+        namespace: Option<&Namespace>,
+    ) -> Result<()> {
+        let own = matches!(record.ground, Ground::Made { .. }) && !record.dns.off;
+        if let (Some(names), Some(namespace)) = (&self.names, namespace.filter(|_| own)) {
+            let at = SandboxAt {
+                namespace: namespace.clone(),
+                source: record.ground.source(),
+            };
+            match self.open_resolver_at(place, &**names, record, &at) {
+                Ok(resolver) => {
+                    record.resolver = Some(resolver);
+                    return Ok(());
+                }
+                Err(error) => self.say_nameless(place, &record.id, &error),
+            }
+        }
+        self.append_notes(vec![notes::sandbox(place.id(), record)])
+    }
+
+    /// Takes a sandbox off the record. Where its namespace is the host's own all of its resolver goes with that, so that both are one record.
+    pub(super) fn strike_sandbox(&self, place: &Place, record: &SandboxRecord) -> Result<()> {
+        let gone = vec![notes::no_sandbox(place.id(), &record.id)];
+        match (&record.ground, &record.resolver) {
+            (Ground::Made { .. }, Some(resolver)) => Ok(place.realm.strike(&resolver.operation, gone)?),
+            _ => self.append_notes(gone),
+        }
+    }
+
+    fn say_nameless(&self, place: &Place, sandbox: &SandboxId, error: &Error) {
+        let words = "a sandbox has no name service, or keeps it longer than it should";
+        tracing::warn!(sandbox = sandbox.short(), %error, words);
+        let name = place.of_sandbox(sandbox, |s| s.name()).ok();
+        let why = Options::from([("error".to_owned(), error.to_string())]);
+        self.events
+            .say("sandbox", "names-failed", sandbox.as_str(), name.as_deref(), why);
+    }
+
     fn open_resolver(&self, place: &Place, names: &dyn NameService, record: SandboxRecord) -> Result<Resolver> {
         let opened = self.open_sandbox(place, &record.id)?;
-        let at = opened
-            .at
-            .as_ref()
-            .ok_or_else(|| jackfield_model::Error::internal("a foreign sandbox has no resolver"))?;
-        let port = names.open(request(place, &record, at.namespace.clone(), None))?;
+        let foreign = || Error::internal("a foreign sandbox has no resolver");
+        self.open_resolver_at(place, names, &record, opened.at.as_ref().ok_or_else(foreign)?)
+    }
+
+    /// What is on record then is the sandbox with its resolver.
+    fn open_resolver_at(
+        &self,
+        place: &Place,
+        names: &dyn NameService,
+        record: &SandboxRecord,
+        at: &SandboxAt,
+    ) -> Result<Resolver> {
+        let port = names.open(request(place, record, at.namespace.clone(), None))?;
         let operation = OperationId::random();
         let plan = Plan {
             makes: vec![Make::Resolver { port }],
@@ -157,10 +207,11 @@ impl Inner {
             if record.resolver.is_some()
                 && let Err(error) = self.reopen_resolver(place, &**names, &record)
             {
-                tracing::warn!(sandbox = record.id.short(), %error, "a sandbox's name service cannot be taken up");
+                self.say_nameless(place, &record.id, &error);
             }
             self.settle_names(place, &record.id);
         }
+        self.events.flush();
     }
 
     /// A port that somebody in the sandbox took meanwhile is given up for another one.

@@ -12,7 +12,6 @@ use super::{Inner, place::Place};
 use crate::{
     request::{CreateSandbox, Done, SandboxInfo, SandboxKind},
     state::{Begin, Denied, Ground, Sandbox, SandboxPhase, SandboxRecord},
-    store::notes,
 };
 
 /// A sandbox that is open for the length of a call. What is not the host's own is forgotten afterwards: an open socket would keep a dead
@@ -90,6 +89,7 @@ impl Inner {
         place.change(|s| {
             s.finish_sandbox(&id, record.ground);
             s.set_files(&id, record.files);
+            s.end_naming(&id, record.resolver);
             self.say_sandbox(s.sandboxes.get(&id), "create");
         });
         self.events.flush();
@@ -158,7 +158,7 @@ impl Inner {
         let mut record = place.of_sandbox(id, |s| s.record.clone())?;
         record.ground = ground.clone();
         self.write_files(&mut record);
-        if let Err(error) = self.append_notes(vec![notes::sandbox(place.id(), &record)]) {
+        if let Err(error) = self.record_sandbox(place, &mut record, namespace.as_ref()) {
             self.drop_namespace(place, &ground, namespace.as_ref());
             return Err(error);
         }
@@ -246,9 +246,9 @@ impl Inner {
         // Nobody enters any more; who is on the way in or out is waited for.
         let leaving = place.decide(|s| s.begin_clearing(&id, |_| true))?;
         self.depart(place, leaving, true)?;
-        self.append_notes(vec![notes::no_sandbox(place.id(), &id)])?;
-        unwind.disarm();
         let record = place.of_sandbox(&id, |s| s.record.clone())?;
+        self.strike_sandbox(place, &record)?;
+        unwind.disarm();
         self.drop_namespace(place, &record.ground, place.let_go(&id).as_ref());
         self.drop_names(place, &record)?;
         place.change(|s| {

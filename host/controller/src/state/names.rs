@@ -1,10 +1,10 @@
 //! Which names an endpoint has, and when a sandbox has a resolver.
 //!
 //! ```text
-//!   none --the first endpoint with names is in--> resolver --the last one left, in a sandbox of somebody else's--> none
-//!                                                     \--the sandbox is deleted--> none
+//!   the host's own:      resolver with the sandbox --the sandbox is deleted--> none
+//!   of somebody else's:  none --the first endpoint with names is in--> resolver --the last one left, or the sandbox is deleted--> none
 //! ```
-//! In a sandbox of the host's own it stays until the end: taking it away costs more than it does, and the namespace takes it along.
+//! In one of the host's own the namespace takes it along. Where it could not be opened there, that is tried again with each endpoint.
 
 use jackfield_model::{DnsName, EndpointId, Member, NetworkNames, SandboxId};
 

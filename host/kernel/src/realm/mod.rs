@@ -35,7 +35,7 @@ use std::{
 use jackfield_model::OperationId;
 
 use crate::{
-    Ifindex, Kernel, KernelError, Namespace, NamespaceId, NamespaceSource, Plan, Result,
+    Ifindex, Kernel, KernelError, Make, Namespace, NamespaceId, NamespaceSource, Plan, Result,
     journal::{Journal, Note, Phase, Record},
     takedown::{Stands, Style},
 };
@@ -219,6 +219,34 @@ impl Realm {
             sandbox.iter().for_each(|s| core.kernel.forget(s));
         }
         core.conclude(operation, undone);
+        Ok(())
+    }
+
+    /// Takes a resolver off the record whose sandbox goes next: all that it made is in there and goes with it, so that nothing is sent and its
+    /// end is on record at once, with `notes`. Idempotent, as [`Realm::release`].
+    ///
+    /// # Errors
+    /// When the journal cannot be written, or the operation made something else, or is not committed.
+    pub fn strike(&self, operation: &OperationId, notes: Vec<Note>) -> Result<()> {
+        let core = &self.core;
+        let mut shared = core.write();
+        let Some(entry) = core.journal.entry(operation) else {
+            return core.journal.append(Record::Notes { notes });
+        };
+        let goes_along = |make: &Make| matches!(make, Make::Resolver { .. });
+        if entry.phase == Phase::Begun || !entry.plan.makes.iter().all(goes_along) {
+            return Err(KernelError::Malformed {
+                operation: "strike",
+                object: format!("operation {}", operation.short()),
+                problem: "more than its sandbox has to go for it to be gone".into(),
+            });
+        }
+        let done = Record::Done {
+            operation: operation.clone(),
+        };
+        core.journal
+            .append(Record::together(vec![Record::Notes { notes }, done]))?;
+        shared.gone(operation, &entry.plan, entry.sandbox.as_ref().map(|s| s.id));
         Ok(())
     }
 

@@ -17,7 +17,8 @@ use jackfield_model::{
     NetworkSpec, Options, PortMapping, Result,
 };
 
-use crate::{Controller, builtin::BuiltIns, request::*};
+use super::names::Names;
+use crate::{Controller, builtin::BuiltIns, names::NameService, request::*};
 
 /// What the scripted driver is told to do, and what it was called for.
 #[derive(Debug, Default)]
@@ -190,6 +191,7 @@ pub struct Fixture {
     pub events: Arc<Mutex<Vec<Event>>>,
     pub dir: tempfile::TempDir,
     pub forwarding: Forwarding,
+    pub names: Arc<Names>,
     controller: Option<Controller>,
 }
 
@@ -207,6 +209,7 @@ impl Fixture {
             events: Arc::default(),
             dir: tempfile::tempdir().unwrap(),
             forwarding: Forwarding::Off,
+            names: Arc::default(),
             controller: None,
         };
         fixture.controller = Some(fixture.open().unwrap());
@@ -229,7 +232,15 @@ impl Fixture {
             built_in: BuiltIns::new(),
             script: self.script.clone(),
         });
-        Controller::open(self.config(), self.faulty.clone(), self.own.clone(), drivers, sink)
+        let names = Some(self.names.clone() as Arc<dyn NameService>);
+        Controller::open_with_names(
+            self.config(),
+            self.faulty.clone(),
+            self.own.clone(),
+            drivers,
+            sink,
+            names,
+        )
     }
 
     /// The host stops, between two operations or in one, and starts again.

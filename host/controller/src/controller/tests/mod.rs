@@ -6,6 +6,7 @@ mod crash;
 mod drivers;
 mod fixture;
 mod lifecycle;
+mod names;
 mod ports;
 mod random;
 mod recovery;
