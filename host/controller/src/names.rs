@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use jackfield_kernel::{Namespace, NamespaceSource};
-use jackfield_model::{DnsName, DnsSettings, EndpointId, Member, Name, Result, SandboxId};
+use jackfield_model::{DnsName, DnsSettings, EndpointId, Member, Name, NetworkId, Result, SandboxId, VirtualService};
 
 /// A sandbox that is to get its sockets.
 #[derive(Clone, Debug)]
@@ -38,6 +38,12 @@ pub trait NameService: fmt::Debug + Send + Sync {
 
     /// It is not any more.
     fn left(&self, endpoint: &EndpointId);
+
+    /// A service stands, or its endpoints changed: its name leads to its virtual addresses, and to no endpoint that is called so.
+    fn service_stands(&self, service: VirtualService);
+
+    /// It is no more: its name is whose else it is.
+    fn service_gone(&self, network: &NetworkId, name: &DnsName);
 
     /// Writes the files of a sandbox for /etc, and answers with their folder. Those that are there already stay as they are.
     ///

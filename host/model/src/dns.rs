@@ -291,6 +291,19 @@ pub struct Member {
     pub order: u64,
 }
 
+/// A name with virtual addresses, as the name service knows it: it stands for all endpoints behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualService {
+    /// Of which network.
+    pub network: NetworkNames,
+    /// Its name there.
+    pub name: DnsName,
+    /// Its virtual addresses.
+    pub addresses: Vec<IpAddr>,
+    /// What the endpoints behind it serve.
+    pub services: Vec<Service>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ mod options;
 mod port;
 mod spec;
 
-pub use dns::{DnsLabel, DnsName, DnsSettings, Member, NetworkDns, NetworkNames, Service};
+pub use dns::{DnsLabel, DnsName, DnsSettings, Member, NetworkDns, NetworkNames, Service, VirtualService};
 pub use error::{Error, ErrorCode, Result};
 pub use id::{EndpointId, IdPrefix, NetworkId, OperationId, SandboxId};
 pub use ip::{Family, IpNetwork, parse_cidr, parse_subnet};

@@ -8,7 +8,7 @@
 //!   any other: only internal networks ------> SERVFAIL, as Docker answers; else it is forwarded
 //! ```
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query, ResponseCode},
@@ -17,10 +17,10 @@ use hickory_proto::{
         rdata::{A, AAAA, PTR, SRV},
     },
 };
-use jackfield_model::{Member, SandboxId};
+use jackfield_model::SandboxId;
 use rand::seq::SliceRandom;
 
-use crate::directory::{Directory, Found, full_name, serves, split_service};
+use crate::directory::{Directory, Found, Known, serves, split_service};
 
 /// How long an answer may be kept, in seconds: sandboxes come and go.
 const TTL: u32 = 5;
@@ -139,16 +139,17 @@ impl Question {
     /// What the sandbox's networks say; None when it is none of their names.
     fn look_up(&self, directory: &Directory, sandbox: &SandboxId) -> Option<Result<Records, ResponseCode>> {
         if let Some(address) = reverse(&self.query.name) {
-            return told(directory.find_address(sandbox, address), |members| {
-                self.pointers(members)
+            return told(directory.find_address(sandbox, address), |known| {
+                self.pointers(directory, known)
             });
         }
         let name = plain(&self.query.name)?;
         if let Some((service, protocol, rest)) = split_service(&name) {
             let found = directory.find(sandbox, rest);
-            return told(found, |members| self.services(members, service, protocol)).map(Result::flatten);
+            let declared = |known: &[Known<'_>]| self.services(directory, known, service, protocol);
+            return told(found, declared).map(Result::flatten);
         }
-        told(directory.find(sandbox, &name), |members| self.addresses(members))
+        told(directory.find(sandbox, &name), |known| self.addresses(known))
     }
 
     fn record(&self, data: RData) -> Record {
@@ -159,8 +160,8 @@ impl Question {
         self.query.query_type == kind || self.query.query_type == RecordType::ANY
     }
 
-    fn addresses(&self, members: &[Arc<Member>]) -> Records {
-        let all = members.iter().flat_map(|m| &m.addresses);
+    fn addresses(&self, known: &[Known<'_>]) -> Records {
+        let all = known.iter().flat_map(Known::addresses);
         let asked = all.filter(|a| self.asks(kind_of(a)));
         let records = asked.map(|a| self.record(data(*a))).collect();
         Records {
@@ -169,9 +170,9 @@ impl Question {
         }
     }
 
-    fn pointers(&self, members: &[Arc<Member>]) -> Records {
-        let asked = members.iter().filter(|_| self.asks(RecordType::PTR));
-        let names = asked.filter_map(|m| Name::from_ascii(full_name(m)?).ok());
+    fn pointers(&self, directory: &Directory, known: &[Known<'_>]) -> Records {
+        let asked = known.iter().filter(|_| self.asks(RecordType::PTR));
+        let names = asked.filter_map(|k| Name::from_ascii(directory.full_name(*k)?).ok());
         Records {
             answers: names.map(|name| self.record(RData::PTR(PTR(name)))).collect(),
             additionals: Vec::new(),
@@ -179,23 +180,29 @@ impl Question {
     }
 
     /// NXDOMAIN where nobody of that name declares the service.
-    fn services(&self, members: &[Arc<Member>], service: &str, protocol: &str) -> Result<Records, ResponseCode> {
-        let declared = |m: &Arc<Member>| -> Vec<(Record, Vec<Record>)> {
-            let Some(target) = full_name(m).and_then(|n| Name::from_ascii(n).ok()) else {
+    fn services(
+        &self,
+        directory: &Directory,
+        known: &[Known<'_>],
+        service: &str,
+        protocol: &str,
+    ) -> Result<Records, ResponseCode> {
+        let declared = |k: &Known<'_>| -> Vec<(Record, Vec<Record>)> {
+            let Some(target) = directory.full_name(*k).and_then(|n| Name::from_ascii(n).ok()) else {
                 return Vec::new();
             };
-            let here = m.services.iter().filter(|s| serves(s, service, protocol));
+            let here = k.services().iter().filter(|s| serves(s, service, protocol));
             here.map(|s| {
                 let srv = self.record(RData::SRV(SRV::new(0, 0, s.port, target.clone())));
-                let addresses = m
-                    .addresses
+                let addresses = k
+                    .addresses()
                     .iter()
                     .map(|a| Record::from_rdata(target.clone(), TTL, data(*a)));
                 (srv, addresses.collect())
             })
             .collect()
         };
-        let all: Vec<_> = members.iter().flat_map(declared).collect();
+        let all: Vec<_> = known.iter().flat_map(declared).collect();
         if all.is_empty() {
             return Err(ResponseCode::NXDomain);
         }
@@ -287,9 +294,9 @@ struct Records {
     additionals: Vec<Record>,
 }
 
-fn told<T>(found: Found<'_>, tell: impl FnOnce(&[Arc<Member>]) -> T) -> Option<Result<T, ResponseCode>> {
+fn told<T>(found: Found<'_>, tell: impl FnOnce(&[Known<'_>]) -> T) -> Option<Result<T, ResponseCode>> {
     match found {
-        Found::Members(members) => Some(Ok(tell(members))),
+        Found::Known(known) => Some(Ok(tell(&known))),
         Found::Nobody => Some(Err(ResponseCode::NXDomain)),
         Found::NotOurs => None,
     }

@@ -4,9 +4,9 @@ use hickory_proto::op::Metadata;
 use proptest::prelude::*;
 
 use super::*;
-use crate::directory::tests::{id, member, network};
+use crate::directory::tests::{id, member, network, service};
 
-/// Sandbox a: web on blue with a service, db with two endpoints; sandbox c is on an internal network only.
+/// Sandbox a: web on blue with a service, db with two endpoints, a service called all; sandbox c is on an internal network only.
 fn directory() -> Directory {
     let blue = network('1', "blue");
     let mut inside = network('2', "inside");
@@ -17,6 +17,8 @@ fn directory() -> Directory {
     directory.insert(web);
     directory.insert(member('b', 'b', &blue, &["one", "db"], &["10.0.1.3"]));
     directory.insert(member('d', 'd', &blue, &["two", "db"], &["10.0.1.4"]));
+    let addresses = ["10.0.1.200", "fd00::200"];
+    directory.insert_service(service(&blue, "all", &addresses, &["http:80/tcp", "dns:53/udp"]));
     directory.insert(member('c', 'c', &inside, &["lonely"], &["10.0.2.2"]));
     directory
 }
@@ -87,6 +89,14 @@ fn a_question_gets_the_answer_that_its_sandbox_may_have() {
         ('a', "_http._udp.web.", SRV, none.as_str()),
         ('a', "_http._tcp.db.", SRV, none.as_str()),
         ('a', "_http._tcp.example.com.", SRV, "forward"),
+        ('a', "all.", A, "10.0.1.200"),
+        ('a', "ALL.blue.", AAAA, "fd00::200"),
+        ('a', "all.", MX, "nodata"),
+        ('a', "200.1.0.10.in-addr.arpa.", PTR, "all.blue.jackfield.internal."),
+        ('a', "_http._tcp.all.", SRV, "0 0 80 all.blue.jackfield.internal."),
+        ('a', "_dns._udp.all.blue.", SRV, "0 0 53 all.blue.jackfield.internal."),
+        ('a', "_dns._tcp.all.", SRV, none.as_str()),
+        ('c', "all.", A, fail.as_str()),
         ('a', "lonely.", A, "forward"),
         ('a', "example.com.", A, "forward"),
         ('a', ".", NS, "forward"),

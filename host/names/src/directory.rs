@@ -1,4 +1,7 @@
 //! Who is called what, network by network, and which networks a sandbox sees. Pure.
+//!
+//! A service and endpoints may have the same name: then it is the service's for as long as there is one. An endpoint's short id is among its
+//! names, so that there is always one left by which it alone is meant.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use jackfield_model::{DnsName, EndpointId, Member, NetworkId, NetworkNames, SandboxId, Service};
+use jackfield_model::{DnsName, EndpointId, Member, NetworkId, NetworkNames, SandboxId, Service, VirtualService};
 
 /// The domain that is the host's own: what it does not know there nobody else is asked. `internal` is reserved for private use by ICANN.
 pub const DOMAIN: &str = "jackfield.internal";
@@ -19,6 +22,8 @@ struct Zone {
     suffix: String,
     names: HashMap<DnsName, Vec<Arc<Member>>>,
     addresses: HashMap<IpAddr, Arc<Member>>,
+    services: HashMap<DnsName, Arc<VirtualService>>,
+    virtual_addresses: HashMap<IpAddr, Arc<VirtualService>>,
 }
 
 /// All names.
@@ -30,11 +35,20 @@ pub struct Directory {
     views: HashMap<SandboxId, BTreeMap<(u64, EndpointId), NetworkId>>,
 }
 
+/// Whom a name stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// An endpoint.
+    Endpoint(&'a Member),
+    /// All endpoints behind a virtual address.
+    Service(&'a VirtualService),
+}
+
 /// What a name turned out to be.
 #[derive(Debug)]
 pub enum Found<'a> {
-    /// Endpoints that are called so. None of them: there is such a name, with nothing to say of it.
-    Members(&'a [Arc<Member>]),
+    /// Those who are called so. None of them: there is such a name, with nothing to say of it.
+    Known(Vec<Known<'a>>),
     /// It would be ours, and is none.
     Nobody,
     /// Somebody else's.
@@ -58,16 +72,34 @@ impl Directory {
         let Some(member) = self.members.remove(endpoint) else {
             return;
         };
-        if let Some(zone) = self.zones.get_mut(&member.network.id) {
-            zone.remove(&member);
-            if zone.names.is_empty() && zone.addresses.is_empty() {
-                self.zones.remove(&member.network.id);
-            }
-        }
+        self.change_zone(&member.network.id, |zone| zone.remove(&member));
         if let Some(view) = self.views.get_mut(&member.sandbox) {
             view.remove(&(member.order, endpoint.clone()));
             if view.is_empty() {
                 self.views.remove(&member.sandbox);
+            }
+        }
+    }
+
+    /// A service stands, instead of what was known of it before.
+    pub fn insert_service(&mut self, service: VirtualService) {
+        self.remove_service(&service.network.id, &service.name);
+        let zone = self.zones.entry(service.network.id.clone());
+        zone.or_insert_with(|| Zone::of(&service.network))
+            .insert_service(Arc::new(service));
+    }
+
+    /// It is no more.
+    pub fn remove_service(&mut self, network: &NetworkId, name: &DnsName) {
+        self.change_zone(network, |zone| zone.remove_service(name));
+    }
+
+    /// Takes something out of a zone, which is there as long as anything is in it.
+    fn change_zone(&mut self, network: &NetworkId, change: impl FnOnce(&mut Zone)) {
+        if let Some(zone) = self.zones.get_mut(network) {
+            change(zone);
+            if zone.is_empty() {
+                self.zones.remove(network);
             }
         }
     }
@@ -83,32 +115,48 @@ impl Directory {
         let (name, ours) = match name.strip_suffix(DOMAIN).map(|rest| rest.strip_suffix('.')) {
             Some(Some(rest)) => (rest, true),
             // The domain itself: a name without an address.
-            Some(None) if name == DOMAIN => return Found::Members(&[]),
+            Some(None) if name == DOMAIN => return Found::Known(Vec::new()),
             _ => (name, false),
         };
         let Ok(name) = name.parse::<DnsName>() else {
             return if ours { Found::Nobody } else { Found::NotOurs };
         };
-        let direct = self.zones_of(sandbox).find_map(|zone| zone.names.get(&name));
-        if let Some(members) = direct.or_else(|| self.zones_of(sandbox).find_map(|zone| zone.find_below(&name))) {
-            return Found::Members(members);
+        let direct = self.zones_of(sandbox).find_map(|zone| zone.find(&name));
+        if let Some(known) = direct.or_else(|| self.zones_of(sandbox).find_map(|zone| zone.find_below(&name))) {
+            return Found::Known(known);
         }
         let is_zone = |zone: &Zone| zone.suffix[1..] == *name.as_str();
         if ours && self.zones_of(sandbox).any(is_zone) {
-            return Found::Members(&[]);
+            return Found::Known(Vec::new());
         }
         if ours { Found::Nobody } else { Found::NotOurs }
     }
 
     /// Whose address that is, as a sandbox sees it. One of its networks' that nobody has is nobody's.
     pub fn find_address(&self, sandbox: &SandboxId, address: IpAddr) -> Found<'_> {
-        let found = self.zones_of(sandbox).find_map(|zone| zone.addresses.get(&address));
+        let found = self.zones_of(sandbox).find_map(|zone| zone.find_address(&address));
         let covers = |zone: &Zone| zone.network.subnets.iter().any(|subnet| subnet.contains(address));
         match found {
-            Some(member) => Found::Members(std::slice::from_ref(member)),
+            Some(known) => Found::Known(vec![known]),
             None if self.zones_of(sandbox).any(covers) => Found::Nobody,
             None => Found::NotOurs,
         }
+    }
+
+    /// The one name that stands for this one and no other.
+    pub fn full_name(&self, known: Known<'_>) -> Option<String> {
+        let (name, network) = match known {
+            Known::Service(service) => (&service.name, &service.network),
+            Known::Endpoint(member) => {
+                let zone = self.zones.get(&member.network.id)?;
+                let is_own = |name: &&DnsName| !zone.services.contains_key(*name);
+                (member.names.iter().find(is_own)?, &member.network)
+            }
+        };
+        Some(format!(
+            "{name}.{}.{DOMAIN}.",
+            network.name.as_str().to_ascii_lowercase()
+        ))
     }
 
     /// Whether a sandbox may ask anybody outside: one of its networks at least leads there.
@@ -130,7 +178,13 @@ impl Zone {
             suffix: format!(".{}", network.name.as_str().to_ascii_lowercase()),
             names: HashMap::new(),
             addresses: HashMap::new(),
+            services: HashMap::new(),
+            virtual_addresses: HashMap::new(),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.addresses.is_empty() && self.services.is_empty()
     }
 
     fn insert(&mut self, member: &Arc<Member>) {
@@ -156,10 +210,38 @@ impl Zone {
         self.addresses.retain(|_, m| m.endpoint != member.endpoint);
     }
 
+    fn insert_service(&mut self, service: Arc<VirtualService>) {
+        self.network = service.network.clone();
+        for address in &service.addresses {
+            self.virtual_addresses.insert(*address, service.clone());
+        }
+        self.services.insert(service.name.clone(), service);
+    }
+
+    fn remove_service(&mut self, name: &DnsName) {
+        if let Some(service) = self.services.remove(name) {
+            self.virtual_addresses.retain(|_, s| s.name != service.name);
+        }
+    }
+
+    fn find(&self, name: &DnsName) -> Option<Vec<Known<'_>>> {
+        if let Some(service) = self.services.get(name) {
+            return Some(vec![Known::Service(service)]);
+        }
+        let members = self.names.get(name)?;
+        Some(members.iter().map(|m| Known::Endpoint(m)).collect())
+    }
+
     /// Who is called `web` where the name is `web.NETWORK`.
-    fn find_below(&self, name: &DnsName) -> Option<&Vec<Arc<Member>>> {
+    fn find_below(&self, name: &DnsName) -> Option<Vec<Known<'_>>> {
         let short = name.as_str().strip_suffix(&self.suffix)?;
-        self.names.get(&short.parse().ok()?)
+        self.find(&short.parse().ok()?)
+    }
+
+    fn find_address(&self, address: &IpAddr) -> Option<Known<'_>> {
+        let service = || Some(Known::Service(self.virtual_addresses.get(address)?));
+        let endpoint = self.addresses.get(address).map(|m| Known::Endpoint(m));
+        endpoint.or_else(service)
     }
 }
 
@@ -171,13 +253,22 @@ fn distinct(names: &[DnsName]) -> impl Iterator<Item = &DnsName> {
         .map(|(_, name)| name)
 }
 
-/// The one name that stands for this endpoint and no other.
-pub fn full_name(member: &Member) -> Option<String> {
-    let first = member.names.first()?;
-    Some(format!(
-        "{first}.{}.{DOMAIN}.",
-        member.network.name.as_str().to_ascii_lowercase()
-    ))
+impl Known<'_> {
+    /// Where it is reached.
+    pub fn addresses(&self) -> &[IpAddr] {
+        match self {
+            Self::Endpoint(member) => &member.addresses,
+            Self::Service(service) => &service.addresses,
+        }
+    }
+
+    /// What it serves.
+    pub fn services(&self) -> &[Service] {
+        match self {
+            Self::Endpoint(member) => &member.services,
+            Self::Service(service) => &service.services,
+        }
+    }
 }
 
 /// A name of the form `_http._tcp.web`: service, protocol, and the rest.
@@ -226,9 +317,22 @@ pub mod tests {
         }
     }
 
+    pub fn service(network: &NetworkNames, name: &str, addresses: &[&str], services: &[&str]) -> VirtualService {
+        VirtualService {
+            network: network.clone(),
+            name: name.parse().unwrap(),
+            addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+            services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        }
+    }
+
     fn who(found: Found<'_>) -> String {
+        let called = |known: &Known<'_>| match known {
+            Known::Endpoint(member) => member.endpoint.as_str()[..1].to_owned(),
+            Known::Service(service) => format!("service {}", service.name),
+        };
         match found {
-            Found::Members(members) => members.iter().map(|m| m.endpoint.as_str()[..1].to_owned()).collect(),
+            Found::Known(known) => known.iter().map(called).collect(),
             Found::Nobody => "nobody".into(),
             Found::NotOurs => "not ours".into(),
         }
@@ -302,6 +406,50 @@ pub mod tests {
         );
         "abcde".chars().for_each(|c| directory.remove(&id(c)));
         assert!(directory.zones.is_empty() && directory.views.is_empty() && directory.members.is_empty());
+    }
+
+    #[test]
+    fn a_service_has_its_name_and_its_address_for_as_long_as_it_stands() {
+        let (mut directory, red) = (directory(), network('2', "Red.x"));
+        directory.insert_service(service(&red, "db", &["10.0.2.8"], &[]));
+        directory.insert_service(service(&red, "db", &["10.0.2.9"], &[]));
+        for (sandbox, name, expected) in [
+            ('c', "db", "service db"),
+            ('c', "db.red.x.jackfield.internal", "service db"),
+            ('a', "db", "a"),
+            ('a', "db.red.x", "not ours"),
+        ] {
+            assert_eq!(who(directory.find(&id(sandbox), name)), expected, "{name} in {sandbox}");
+        }
+        for (address, expected) in [("10.0.2.9", "service db"), ("10.0.2.8", "nobody")] {
+            let found = directory.find_address(&id('c'), address.parse().unwrap());
+            assert_eq!(who(found), expected, "{address}");
+        }
+        directory.remove_service(&red.id, &"db".parse().unwrap());
+        assert_eq!(who(directory.find(&id('c'), "db")), "de", "whose alias it is");
+        assert_eq!(
+            who(directory.find_address(&id('c'), "10.0.2.9".parse().unwrap())),
+            "nobody"
+        );
+    }
+
+    #[test]
+    fn an_endpoint_of_a_services_name_is_told_by_another() {
+        let (mut directory, blue) = (Directory::default(), network('1', "blue"));
+        directory.insert_service(service(&blue, "web", &["10.0.1.9"], &[]));
+        directory.insert(member('a', 'a', &blue, &["web", "aaaa"], &["10.0.1.2"]));
+        let named = |directory: &Directory| {
+            let found = directory.find_address(&id('a'), "10.0.1.2".parse().unwrap());
+            let Found::Known(known) = found else { return None };
+            directory.full_name(known[0])
+        };
+        assert_eq!(named(&directory).unwrap(), "aaaa.blue.jackfield.internal.");
+        directory.remove_service(&blue.id, &"web".parse().unwrap());
+        assert_eq!(named(&directory).unwrap(), "web.blue.jackfield.internal.");
+        directory.remove(&id('a'));
+        directory.insert_service(service(&blue, "web", &["10.0.1.9"], &[]));
+        directory.remove_service(&blue.id, &"web".parse().unwrap());
+        assert!(directory.zones.is_empty());
     }
 
     #[test]

@@ -17,14 +17,14 @@ use std::{
     os::fd::AsFd,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use jackfield_kernel::{Kernel, KernelError, Namespace, sockets};
-use jackfield_model::{EndpointId, Error, ErrorCode, Member, Result, SandboxId};
+use jackfield_model::{DnsName, EndpointId, Error, ErrorCode, Member, NetworkId, Result, SandboxId, VirtualService};
 use nix::{
     errno::Errno,
     sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -208,20 +208,22 @@ impl Server {
 
     /// An endpoint is in a sandbox.
     pub fn insert(&self, member: Member) {
-        self.inner
-            .directory
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(member);
+        self.inner.directory_to_change().insert(member);
     }
 
     /// It left.
     pub fn remove(&self, endpoint: &EndpointId) {
-        self.inner
-            .directory
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(endpoint);
+        self.inner.directory_to_change().remove(endpoint);
+    }
+
+    /// A service stands.
+    pub fn insert_service(&self, service: VirtualService) {
+        self.inner.directory_to_change().insert_service(service);
+    }
+
+    /// It is no more.
+    pub fn remove_service(&self, network: &NetworkId, name: &DnsName) {
+        self.inner.directory_to_change().remove_service(network, name);
     }
 
     /// What the host's own resolv.conf says.
@@ -302,6 +304,10 @@ fn source_of(number: u64) -> (u64, Option<Source>) {
 impl Inner {
     fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.sandboxes)
+    }
+
+    fn directory_to_change(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directory(&self) -> RwLockReadGuard<'_, Directory> {

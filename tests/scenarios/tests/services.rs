@@ -1,4 +1,5 @@
-//! A service's virtual address spreads connections over its endpoints, in both families, and follows them as they come and go.
+//! A service's name leads to its virtual addresses, which spread connections over its endpoints, in both families, and follow them as they come
+//! and go.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +13,11 @@ use std::{
 };
 
 use jackfield_kernel::Namespace;
-use jackfield_lab::{Client, Joined, Lab, LabError, Result, Sandbox, probe};
+use jackfield_lab::{
+    Client, HostOptions, Joined, Lab, LabError, Result, Sandbox,
+    dns::{ask, expect},
+    probe,
+};
 use jackfield_scenarios::{KINDS, expect_as_before, host};
 use serde_json::json;
 
@@ -29,7 +34,11 @@ struct Backend {
 impl Backend {
     fn start(lab: &Lab, client: &mut Client, number: u8) -> Result<Self> {
         let sandbox = Sandbox::create(lab, client, &format!("backend{number}"))?;
-        let joined = sandbox.connect_with(client, "blue", json!({ "behind": "web" }))?;
+        let joined = sandbox.connect_with(
+            client,
+            "blue",
+            json!({ "behind": "web", "services": ["http:8080/tcp"] }),
+        )?;
         let ending = Arc::new(AtomicBool::new(false));
         let listen = |address: &IpAddr| {
             let bound = lab.within(&sandbox.namespace, || TcpListener::bind((*address, PORT)))?;
@@ -119,23 +128,61 @@ fn virtual_addresses(client: &mut Client) -> Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// Three backends share 300 connections; one leaves, and neither new connections nor those to the others notice.
+/// What the service's name leads to, asked for in that sandbox.
+fn named(lab: &Lab, from: &Namespace) -> Result<Vec<IpAddr>> {
+    let mut addresses = Vec::new();
+    for kind in ["A", "AAAA"] {
+        let told = ask(lab, from, "web.", kind, None)?;
+        addresses.extend(told.data.iter().filter_map(|data| data.parse::<IpAddr>().ok()));
+    }
+    Ok(addresses)
+}
+
+/// The whole of what is told of the service that has these addresses.
+fn expect_names(lab: &Lab, from: &Namespace, service: &[IpAddr]) -> Result<()> {
+    let full = "web.blue.jackfield.internal.";
+    assert_eq!(named(lab, from)?, service);
+    for address in service {
+        let back = ask(lab, from, &backwards(*address), "PTR", None)?;
+        expect(&back, "No Error", &[full])?;
+    }
+    let port = ask(lab, from, "_http._tcp.web.", "SRV", None)?;
+    expect(&port, "No Error", &[&format!("0 0 {PORT} {full}")])
+}
+
+fn backwards(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
+        }
+        IpAddr::V6(address) => {
+            let nibbles = u128::from(address);
+            let label = |at: u32| format!("{:x}.", nibbles >> (4 * at) & 0xf);
+            (0..32).map(label).collect::<String>() + "ip6.arpa."
+        }
+    }
+}
+
+/// Three backends share 300 connections; one leaves, and neither new connections nor those to the others notice. The host is killed and started
+/// again in between. Who asks is called as the service is: its own again only when nobody is behind the service any more.
 #[test]
 fn connections_are_spread_over_the_endpoints_that_are_there() -> Result<()> {
     let lab = Lab::new("services")?;
     let before = lab.dump()?;
-    let host = host(&lab)?;
+    let mut host = host(&lab)?;
     let mut client = host.client()?;
     let network = KINDS[0].network("blue", 1);
     client.post("/v1/networks", &network)?.ok("create network")?;
     let asking = Sandbox::create(&lab, &mut client, "asking")?;
-    let joined: Joined = asking.connect(&mut client, "blue")?;
+    let joined: Joined = asking.connect_with(&mut client, "blue", json!({ "aliases": ["web"] }))?;
     assert_eq!(joined.addresses.len(), 2);
     let mut backends: Vec<Backend> = (0..3)
         .map(|number| Backend::start(&lab, &mut client, number))
         .collect::<Result<_>>()?;
     let service = virtual_addresses(&mut client)?;
     assert_eq!(service.len(), 2, "one of each family: {service:?}");
+    expect_names(&lab, &asking.namespace, &service)?;
 
     let (_, mut open) = spread(&lab, &asking.namespace, service[0], 40)?;
     for address in &service {
@@ -144,12 +191,21 @@ fn connections_are_spread_over_the_endpoints_that_are_there() -> Result<()> {
         probe::ping(&lab, &asking.namespace, *address)?;
         let (from_host, _) = spread(&lab, lab.realm(), *address, 30)?;
         assert!(from_host.iter().all(|n| *n > 0), "from the host: {from_host:?}");
-        // Where bridged packets are filtered too (bridge-nf-call-iptables), the bridge does not send a packet back by the port that it came
-        // from: then the backend's second try reaches another one.
-        spread(&lab, &backends[0].sandbox.namespace, *address, 5)?;
+        let (from_one, _) = spread(&lab, &backends[0].sandbox.namespace, *address, 60)?;
+        assert!(from_one.iter().all(|n| *n > 0), "itself is one of them: {from_one:?}");
     }
 
+    drop(client);
+    host.kill()?;
+    let (while_away, _) = spread(&lab, &asking.namespace, service[0], 30)?;
+    assert!(while_away.iter().all(|n| *n > 0), "without a host: {while_away:?}");
+    host.restart(HostOptions::default())?;
+    let mut client = host.client()?;
+    assert_eq!(virtual_addresses(&mut client)?, service);
+    expect_names(&lab, &asking.namespace, &service)?;
+
     let left = backends.remove(0).leave(&mut client)?;
+    expect_names(&lab, &backends[0].sandbox.namespace, &service)?;
     for address in &service {
         let (counts, _) = spread(&lab, &asking.namespace, *address, 100)?;
         assert_eq!((counts[0], counts[1] + counts[2]), (0, 100), "{address}: {counts:?}");
@@ -159,11 +215,13 @@ fn connections_are_spread_over_the_endpoints_that_are_there() -> Result<()> {
     }
 
     drop(open);
-    let mut sandboxes = vec![left, asking];
+    let mut sandboxes = vec![left];
     for backend in backends {
         sandboxes.push(backend.leave(&mut client)?);
     }
     assert_eq!(virtual_addresses(&mut client)?, [] as [IpAddr; 0]);
+    assert_eq!(named(&lab, &asking.namespace)?, joined.addresses);
+    sandboxes.push(asking);
     for sandbox in sandboxes {
         sandbox.delete(&mut client)?;
     }

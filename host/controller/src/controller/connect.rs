@@ -15,6 +15,7 @@ use super::{
     publish::{Prepared as Ports, Publisher, publications},
     sandboxes::Opened,
     unwind::Unwind,
+    way::back_to_itself,
 };
 use crate::{
     letter::{Call, Letter},
@@ -269,6 +270,9 @@ impl Arrival<'_> {
         }
         let (mut prepared, mut outcome) = joined?;
         merged.add(&mut outcome);
+        if self.asked.behind.is_some() {
+            outcome.plan.makes.extend(back_to_itself(&outcome.plan));
+        }
         let ports = self.ports(&mut *instance, &prepared.record, &outcome, &mut merged);
         if ports.is_err() {
             self.tell_opposite(&[]);

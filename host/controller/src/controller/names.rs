@@ -13,7 +13,7 @@ use jackfield_model::{EndpointId, Error, ErrorCode, OperationId, Options, Result
 use super::{Inner, place::Place};
 use crate::{
     names::{NameService, ResolverRequest, hostname},
-    state::{EndpointPhase, Ground, Naming, Resolver, SandboxRecord},
+    state::{EndpointPhase, Ground, Naming, Resolver, SandboxRecord, ServiceKey},
     store::notes,
 };
 
@@ -40,6 +40,18 @@ impl Inner {
     pub(super) fn unname_endpoint(&self, endpoint: &EndpointId) {
         if let Some(names) = &self.names {
             names.left(endpoint);
+        }
+    }
+
+    /// What a service's name leads to, as the service is by now.
+    pub(super) fn name_service(&self, place: &Place, key: &ServiceKey) {
+        let Some(names) = &self.names else { return };
+        match place.look(|s| s.service_names(key)) {
+            Some(service) => names.service_stands(service),
+            None => {
+                let name = key.1.as_str().parse();
+                name.iter().for_each(|name| names.service_gone(&key.0, name));
+            }
         }
     }
 

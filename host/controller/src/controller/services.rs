@@ -4,7 +4,8 @@
 //! as long as there is the service. The *spread* says over which endpoints; whenever they change, the next spread is applied on the other side,
 //! and then the one before is released. Killed in between, the journal's note says which of the two counts; recovery takes the other back.
 //!
-//! An endpoint is in its service from when it stands until before it goes.
+//! An endpoint is in its service from when it stands until before it goes. The name service is told of each change while the turn lasts, so that
+//! it hears of them in their order.
 
 use std::net::IpAddr;
 
@@ -45,11 +46,12 @@ impl Inner {
         let (targets, there) = place.look(|s| (s.service_targets(key), s.services.get(key).cloned()));
         let done = match there {
             None if targets.is_empty() => return Ok(()),
-            Some(service) if service.targets == targets => return Ok(()),
+            Some(service) if service.targets == targets => Ok(()),
             None => self.begin_service(place, key, targets),
             Some(service) if targets.is_empty() => self.end_service(place, key, &service),
             Some(service) => self.turn_service(place, service, targets),
         };
+        self.name_service(place, key);
         done.map_err(|e| e.object(format!("service {}", key.1)))
     }
 
@@ -111,7 +113,7 @@ impl Inner {
         Ok(())
     }
 
-    /// After recovery: what was cut off between an endpoint and its service.
+    /// After recovery: what was cut off between an endpoint and its service, and the names of all of them.
     pub(super) fn update_services(&self, place: &Place) {
         for key in place.look(|s| s.all_services()) {
             if let Err(error) = self.update_service(place, &key) {

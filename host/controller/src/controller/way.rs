@@ -1,8 +1,9 @@
-//! The way from the host to an endpoint, and what it takes that its published ports are reached by everybody.
+//! The way from the host to an endpoint, and what it takes that its published ports and its service are reached by everybody.
 //!
 //! - From the host itself by 127.0.0.1, the endpoint's link has to let out what has such a source: see `localnet`.
-//! - From the endpoint itself by the host's address, the answer goes back out of the bridge's port that it came in by, where bridges hand
-//!   their packets to the firewall (`bridge-nf-call-iptables`, on in new namespaces): a bridge does that on ports in hairpin mode only.
+//! - From the endpoint itself by the host's address or by its service's, the packets go back out of the bridge's port that they came in by,
+//!   where bridges hand their packets to the firewall (`bridge-nf-call-iptables`, on in new namespaces): a bridge does that on ports in
+//!   hairpin mode only.
 
 use std::net::IpAddr;
 
@@ -31,14 +32,7 @@ pub(super) struct Way<'a> {
 impl Way<'_> {
     /// The steps that go with the endpoint's ports. They concern its own links, and stay with them.
     pub fn open(&self) -> Result<Vec<Make>> {
-        let hairpin = self.port()?.map(|link| Make::Set {
-            link,
-            to: LinkSetting::BridgePort(BridgePortAttributes {
-                hairpin: Some(true),
-                ..BridgePortAttributes::default()
-            }),
-            was: None,
-        });
+        let hairpin = self.port()?.map(hairpin);
         let localnet = self.new_link().map(|index| localnet::step(index, None));
         Ok(hairpin.into_iter().chain(localnet).collect())
     }
@@ -85,6 +79,22 @@ impl Way<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Where a join makes a port of a bridge: the step that lets it send back what came in by it. It stays with the port.
+pub(super) fn back_to_itself(join: &Plan) -> Option<Make> {
+    port_of(join).map(hairpin)
+}
+
+fn hairpin(link: LinkAt) -> Make {
+    Make::Set {
+        link,
+        to: LinkSetting::BridgePort(BridgePortAttributes {
+            hairpin: Some(true),
+            ..BridgePortAttributes::default()
+        }),
+        was: None,
     }
 }
 

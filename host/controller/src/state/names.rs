@@ -97,7 +97,7 @@ impl Stay {
 }
 
 impl Network {
-    fn names(&self) -> NetworkNames {
+    pub(super) fn names(&self) -> NetworkNames {
         NetworkNames {
             id: self.record.spec.id.clone(),
             name: self.record.spec.name.clone(),

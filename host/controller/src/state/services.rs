@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId};
+use jackfield_model::{EndpointId, IpNetwork, Name, NetworkId, Service, VirtualService};
 
 use super::{Denied, Endpoint, EndpointPhase, RealmState, ServiceRecord};
 use crate::request::Join;
@@ -16,13 +16,35 @@ pub type ServiceKey = (NetworkId, Name);
 
 impl RealmState {
     /// Addresses of the endpoints that a service stands for, the oldest first: those that joined for it and are not on their way out.
-    pub fn service_targets(&self, (network, name): &ServiceKey) -> Vec<IpAddr> {
+    pub fn service_targets(&self, key: &ServiceKey) -> Vec<IpAddr> {
+        let addresses = self.serving(key).into_iter().flat_map(|e| &e.record.spec.addresses);
+        addresses.map(IpNetwork::ip).collect()
+    }
+
+    fn serving(&self, (network, name): &ServiceKey) -> Vec<&Endpoint> {
         let ids = self.networks.get(network).into_iter().flat_map(|n| &n.endpoints);
         let endpoints = ids.filter_map(|id| self.endpoints.get(id));
         let mut serving: Vec<&Endpoint> = endpoints.filter(|e| e.serves() == Some(name)).collect();
         serving.sort_by_key(|e| e.record.stay.as_ref().map(|s| s.age));
-        let addresses = serving.into_iter().flat_map(|e| &e.record.spec.addresses);
-        addresses.map(IpNetwork::ip).collect()
+        serving
+    }
+
+    /// A service as the name service is to know it; None where there is none, or a network without names.
+    pub fn service_names(&self, key: &ServiceKey) -> Option<VirtualService> {
+        let record = self.services.get(key)?;
+        let network = self.networks.get(&key.0).filter(|n| !n.record.asked.dns.off)?;
+        let mut services: Vec<Service> = Vec::new();
+        for declared in self.serving(key).into_iter().flat_map(|e| &e.record.asked.services) {
+            if !services.contains(declared) {
+                services.push(declared.clone());
+            }
+        }
+        Some(VirtualService {
+            network: network.names(),
+            name: record.name.as_str().parse().ok()?,
+            addresses: record.addresses.iter().map(IpNetwork::ip).collect(),
+            services,
+        })
     }
 
     /// Services that there are or ought to be.

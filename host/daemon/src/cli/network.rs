@@ -157,7 +157,7 @@ pub(super) struct ConnectArguments {
     /// Keep its addresses for the next endpoint of that name, or of a sandbox of this one's name
     #[arg(long)]
     reserve: bool,
-    /// Be one of the endpoints behind this name, which has a virtual address that spreads connections over them
+    /// Be one of the endpoints behind this name: it leads to a virtual address that spreads connections over them
     #[arg(long, value_name = "NAME")]
     behind: Option<Name>,
     /// Option for the driver

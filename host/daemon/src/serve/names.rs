@@ -4,7 +4,9 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use jackfield_controller::names::{NameService, ResolverRequest};
 use jackfield_kernel::Kernel;
-use jackfield_model::{DnsName, DnsSettings, EndpointId, Error, ErrorCode, Member, Result, SandboxId};
+use jackfield_model::{
+    DnsName, DnsSettings, EndpointId, Error, ErrorCode, Member, NetworkId, Result, SandboxId, VirtualService,
+};
 use jackfield_names::{Life, Server, Settings, files::Files};
 
 /// Serves names for as long as the host runs.
@@ -70,6 +72,14 @@ impl NameService for Names {
     fn left(&self, endpoint: &EndpointId) {
         self.server.remove(endpoint);
         told(self.files.forget(endpoint, &self.server.host_conf()));
+    }
+
+    fn service_stands(&self, service: VirtualService) {
+        self.server.insert_service(service);
+    }
+
+    fn service_gone(&self, network: &NetworkId, name: &DnsName) {
+        self.server.remove_service(network, name);
     }
 
     fn write_files(&self, sandbox: &SandboxId, hostname: &DnsName, settings: &DnsSettings) -> Result<PathBuf> {

@@ -10,7 +10,9 @@ use std::{
 };
 
 use jackfield_kernel::{Kernel, NamespaceSource};
-use jackfield_model::{DnsName, DnsSettings, EndpointId, Error, ErrorCode, Member, Result, SandboxId};
+use jackfield_model::{
+    DnsName, DnsSettings, EndpointId, Error, ErrorCode, Member, NetworkId, Result, SandboxId, VirtualService,
+};
 
 use super::fixture::*;
 use crate::{
@@ -41,6 +43,10 @@ impl NameService for Names {
     fn joined(&self, _member: Member) {}
 
     fn left(&self, _endpoint: &EndpointId) {}
+
+    fn service_stands(&self, _service: VirtualService) {}
+
+    fn service_gone(&self, _network: &NetworkId, _name: &DnsName) {}
 
     fn write_files(&self, sandbox: &SandboxId, _hostname: &DnsName, _settings: &DnsSettings) -> Result<PathBuf> {
         Ok(PathBuf::from("/nowhere").join(sandbox.as_str()))
