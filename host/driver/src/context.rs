@@ -159,6 +159,8 @@ pub struct Outcome {
     pub links: Vec<OwnLink>,
     /// Links of the host that the plan refers to by index: after a reboot they have to be found by name.
     pub parents: BTreeMap<Ifindex, LinkName>,
+    /// Addresses of the host that ports of this network are published on where none is asked for, one of a family at most. Empty: all of them.
+    pub host_bindings: Vec<IpAddr>,
     /// Host ports that `plan` publishes. They are free again when the reservations are dropped.
     pub ports: Vec<PortReservation>,
 }

@@ -453,3 +453,22 @@ fn a_port_of_a_routed_network_is_opened_at_the_endpoints_own_address() {
     };
     assert!(op.finish().plan.makes.contains(&Make::Firewall(opened)));
 }
+
+/// What ports are published on is the network's to say, once a family, and an address that others send to.
+#[test]
+fn a_network_binds_its_ports_to_an_address_of_the_host() {
+    let host = Host::new();
+    let mut op = host.begin(Phase::CreateNetwork);
+    op.set_host_binding(ip("192.0.2.7")).unwrap();
+    for (address, code) in [
+        ("192.0.2.8", ErrorCode::AlreadyExists),
+        ("::1", ErrorCode::InvalidArgument),
+        ("224.0.0.1", ErrorCode::InvalidArgument),
+    ] {
+        assert_eq!(op.set_host_binding(ip(address)).unwrap_err().code, code, "{address}");
+    }
+    op.set_host_binding(ip("fd00::7")).unwrap();
+    assert_eq!(op.finish().host_bindings, [ip("192.0.2.7"), ip("fd00::7")]);
+    let refused = host.begin(Phase::Join).set_host_binding(ip("192.0.2.7"));
+    assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidState);
+}

@@ -315,5 +315,6 @@ fn standing(outcome: Outcome) -> Standing {
         plan: Arc::new(outcome.plan),
         links: outcome.links,
         parents: outcome.parents.into_iter().collect(),
+        host_bindings: outcome.host_bindings,
     }
 }

@@ -108,7 +108,8 @@ impl Publisher<'_> {
     }
 
     fn by_host(&self, asked: &Publish) -> Result<Prepared> {
-        let (routed, translated): (Vec<_>, Vec<_>) = self.mappings(asked)?.into_iter().partition(|m| self.is_routed(m));
+        let is_routed = |mapping: &PortMapping| self.is_routed(Family::of(mapping.host_address));
+        let (routed, translated): (Vec<_>, Vec<_>) = self.mappings(asked)?.into_iter().partition(is_routed);
         let held = self.reserve(asked, &translated)?;
         let opened: Vec<PortMapping> = routed.iter().filter_map(|m| self.at_the_endpoint(m)).collect();
         let step = |held: &PortReservation| {
@@ -162,9 +163,8 @@ impl Publisher<'_> {
         of_network.chain(&self.links)
     }
 
-    /// Whether the endpoint is reached at its own address, in the family of that mapping: then the host's ports are not used.
-    fn is_routed(&self, mapping: &PortMapping) -> bool {
-        let family = Family::of(mapping.host_address);
+    /// Whether the endpoint is reached at its own address in that family: then the host's ports are not used.
+    fn is_routed(&self, family: Family) -> bool {
         self.own_links().any(|link| link.routed.contains(&family))
     }
 
@@ -213,13 +213,9 @@ impl Publisher<'_> {
     }
 
     fn mappings(&self, asked: &Publish) -> Result<Vec<PortMapping>> {
-        let any = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let on = match asked.host_address() {
             Some(address) => vec![address],
-            None => any
-                .into_iter()
-                .filter(|a| self.address(Family::of(*a)).is_some())
-                .collect(),
+            None => self.unasked(),
         };
         let missing = |what: &str| {
             Error::invalid(format!(
@@ -236,9 +232,35 @@ impl Publisher<'_> {
                 "{} address to lead {address} to",
                 family_name(Family::of(address))
             ))),
-            None if on.is_empty() => Err(missing("address of its own")),
+            None if on.is_empty() => Err(missing(match self.bindings() {
+                [] => "address of its own",
+                _ => "address in a family that its network publishes in",
+            })),
             _ => Ok(on.into_iter().map(|address| asked.on(address)).collect()),
         }
+    }
+
+    /// The host's addresses where none is asked for: those that the network is bound to, and no other family; else all of them in each
+    /// family that the endpoint has. In a family in which it is routed nothing is bound on the host.
+    fn unasked(&self) -> Vec<IpAddr> {
+        let bindings = self.bindings();
+        let on = |(family, all): (Family, IpAddr)| {
+            let bound = bindings.iter().copied().find(|a| Family::of(*a) == family);
+            let any = bindings.is_empty() || self.is_routed(family);
+            bound.or(any.then_some(all)).filter(|_| self.address(family).is_some())
+        };
+        [
+            (Family::Ipv4, IpAddr::from([0; 4])),
+            (Family::Ipv6, IpAddr::from([0; 16])),
+        ]
+        .into_iter()
+        .filter_map(on)
+        .collect()
+    }
+
+    fn bindings(&self) -> &[IpAddr] {
+        let standing = self.network.record.standing.as_ref();
+        standing.map(|s| s.host_bindings.as_slice()).unwrap_or_default()
     }
 
     fn address(&self, family: Family) -> Option<&IpNetwork> {

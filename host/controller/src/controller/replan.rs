@@ -29,6 +29,7 @@ pub fn renew(realm: &Realm, stored: &Standing) -> Result<(Standing, Renumbered)>
         plan: Arc::new(renumber_plan(&stored.plan, &indexes)),
         links: renumber_links(&stored.links, &indexes),
         parents,
+        host_bindings: stored.host_bindings.clone(),
     };
     Ok((standing, indexes))
 }

@@ -83,6 +83,9 @@ pub struct Standing {
     /// Names of the links that it uses and does not make: their indexes mean nothing after a reboot.
     #[serde(default)]
     pub parents: Vec<(Ifindex, LinkName)>,
+    /// Addresses of the host that ports are published on where none is asked for, one of a family at most. Empty: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_bindings: Vec<std::net::IpAddr>,
 }
 
 /// An endpoint, as the journal has it.

@@ -56,6 +56,7 @@ fn standing() -> Standing {
         plan: Arc::default(),
         links: Vec::new(),
         parents: Vec::new(),
+        host_bindings: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use jackfield_kernel::{Make, plan::FirewallRule};
 use jackfield_model::{Error, ErrorCode, Family, IpNetwork, LinkName, PortMapping, Result};
 
 use super::{Operation, running::Running, table::Origin};
-use crate::{LinkId, PortOwner, grants::Want};
+use crate::{LinkId, Phase, PortOwner, grants::Want};
 
 #[allow(missing_docs, clippy::missing_errors_doc)] // The WIT package is the documentation: see the module's head.
 impl Operation {
@@ -42,6 +42,20 @@ impl Operation {
         Ok(host_port)
     }
 
+    /// Where a port of this network is asked to be published on no certain address of the host, it is published on this one; with one
+    /// in a family alone, in that family alone.
+    ///
+    /// # Errors
+    /// invalid-argument for an address that nothing can be published on, invalid-state in any call but create-network, already-exists where
+    /// the family has one.
+    pub fn set_host_binding(&mut self, address: IpAddr) -> Result<()> {
+        let run = self.call()?;
+        run.allow(&Want::Firewall { verb: "publish" })?;
+        run.check_binding(address)?;
+        run.host_bindings.push(address);
+        Ok(())
+    }
+
     pub fn make_internal(&mut self, link: LinkId) -> Result<()> {
         let run = self.call()?;
         let want = Want::Firewall { verb: "internal" };
@@ -52,6 +66,24 @@ impl Operation {
 }
 
 impl Running {
+    fn check_binding(&self, address: IpAddr) -> Result<()> {
+        if self.context.phase != Phase::CreateNetwork {
+            let message = "what ports are published on is said of a network, in create-network";
+            return Err(Error::new(ErrorCode::InvalidState, message));
+        }
+        if address.is_multicast() || (address.is_ipv6() && address.is_loopback()) {
+            return Err(Error::invalid(format!(
+                "nothing can be published on {address}: expected an address of the host that others send to"
+            )));
+        }
+        let same_family = |bound: &IpAddr| Family::of(*bound) == Family::of(address);
+        if self.host_bindings.iter().any(same_family) {
+            let message = format!("the network's ports are bound to an address already, and {address} is a second one");
+            return Err(Error::new(ErrorCode::AlreadyExists, message));
+        }
+        Ok(())
+    }
+
     /// Opens the endpoint's own ports: the host's are not used.
     fn open(&mut self, want: &Want<'_>, mapping: &PortMapping, target: IpAddr) -> Result<u16> {
         let port = mapping.container_port;

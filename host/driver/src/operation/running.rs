@@ -1,6 +1,6 @@
 //! What all calls of an operation share: its context, its links, its plan, and the one way to record a step.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use jackfield_kernel::{Ifindex, Kernel, LinkInfo, LinkQuery, Make, Namespace, Plan, Removal};
 use jackfield_model::{Error, ErrorCode, IpNetwork, LinkName, Result};
@@ -25,6 +25,8 @@ pub(crate) struct Running {
     pub plan: Plan,
     pub state: StateView,
     pub ports: Vec<PortReservation>,
+    /// Addresses of the host that the network's ports are published on where none is asked for.
+    pub host_bindings: Vec<IpAddr>,
     /// The link that the sandbox gets.
     pub interface: Option<Ifindex>,
     parents: BTreeMap<Ifindex, LinkName>,
@@ -51,6 +53,7 @@ impl Running {
             context,
             state: StateView::default(),
             ports: Vec::new(),
+            host_bindings: Vec::new(),
             interface: None,
             parents: BTreeMap::new(),
             extra_steps: 0,
@@ -76,6 +79,7 @@ impl Running {
             writes,
             links,
             parents: self.parents,
+            host_bindings: self.host_bindings,
             ports: self.ports,
         }
     }

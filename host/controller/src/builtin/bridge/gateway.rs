@@ -29,7 +29,7 @@ pub fn open(op: &mut Operation, bridge: Bridge, spec: &NetworkSpec, options: &Ne
     for pool in &pools {
         add_gateway(op, bridge.link, pool, &there)?;
     }
-    guard(op, bridge.link, options)?;
+    guard(op, bridge, options)?;
     if spec.internal {
         return op.make_internal(bridge.link);
     }
@@ -44,11 +44,14 @@ pub fn open(op: &mut Operation, bridge: Bridge, spec: &NetworkSpec, options: &Ne
     Ok(())
 }
 
-/// Who may enter, where the options say so.
-fn guard(op: &mut Operation, bridge: LinkId, options: &NetworkOptions) -> Result<()> {
+/// Who may enter. An adopted bridge is guarded where the options say so alone: what else goes by it is not the network's, and may be the
+/// host's own way to the world.
+fn guard(op: &mut Operation, bridge: Bridge, options: &NetworkOptions) -> Result<()> {
+    let unsaid = (!bridge.adopted).then_some(Gateway::Nat);
     let let_in = |family| match options.mode(family) {
         Some(GatewayMode::Open(gateway)) => Some(gateway),
-        Some(GatewayMode::Isolated) | None => None,
+        Some(GatewayMode::Isolated) => None,
+        None => unsaid,
     };
     let guard = Guard {
         ipv4: let_in(Family::Ipv4),
@@ -59,7 +62,7 @@ fn guard(op: &mut Operation, bridge: LinkId, options: &NetworkOptions) -> Result
     if guard == Guard::default() {
         return Ok(());
     }
-    op.guard(bridge, &guard)
+    op.guard(bridge.link, &guard)
 }
 
 /// Nothing is translated where the world reaches the sandboxes at their own addresses.

@@ -40,6 +40,9 @@ impl Driver for Bridge {
         options.check(spec)?;
         let bridge = Link::create(op, spec, &options)?;
         gateway::open(op, bridge, spec, &options)?;
+        options
+            .bindings()
+            .try_for_each(|address| op.set_host_binding(address))?;
         op.set_up(bridge.link, true)
     }
 

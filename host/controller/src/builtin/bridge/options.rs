@@ -1,6 +1,6 @@
 //! What a user may say of a bridge network and of an endpoint in it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jackfield_driver::Gateway;
 use jackfield_kernel::plan::Rate;
@@ -35,6 +35,10 @@ pub struct NetworkOptions {
     pub host_ipv4: Option<Ipv4Addr>,
     /// The same of IPv6.
     pub host_ipv6: Option<Ipv6Addr>,
+    /// Address of the host that ports are published on by IPv4 where none is asked for.
+    pub binding_ipv4: Option<Ipv4Addr>,
+    /// The same by IPv6.
+    pub binding_ipv6: Option<Ipv6Addr>,
     /// How the world reaches the sandboxes by IPv4.
     pub mode_ipv4: Option<GatewayMode>,
     /// The same by IPv6.
@@ -123,7 +127,7 @@ const METRIC: &str = "a number, 0 to 4294967295";
 
 /// Every option of a network.
 #[rustfmt::skip] // A table.
-pub const NETWORK: [Known<NetworkOptions>; 22] = [
+pub const NETWORK: [Known<NetworkOptions>; 24] = [
     known!("bridge", Some("com.docker.network.bridge.name"), "a link's name, 1 to 15 bytes",
         "Name of the bridge; a bridge that has it already is adopted, and never deleted [default: br- and the id]",
         |s, text| s.bridge = Some(value(text)?)),
@@ -142,8 +146,14 @@ pub const NETWORK: [Known<NetworkOptions>; 22] = [
     known!("host-ipv6", Some("com.docker.network.host_ipv6"), "an IPv6 address of the host",
         "Source of what leaves the network [default: the host's address on the way]",
         |s, text| s.host_ipv6 = Some(value(text)?)),
+    known!("host-binding", Some("com.docker.network.bridge.host_binding_ipv4"), "an IPv4 address of the host",
+        "Where ports are published that name no address; with it alone, by IPv4 alone [default: 0.0.0.0, all addresses of both families]",
+        |s, text| s.binding_ipv4 = Some(value(text).filter(|a: &Ipv4Addr| !a.is_multicast())?)),
+    known!("host-binding-ipv6", None, "an IPv6 address of the host, and not ::1",
+        "The same for IPv6; with it alone, by IPv6 alone",
+        |s, text| s.binding_ipv6 = Some(value(text).filter(|a: &Ipv6Addr| !a.is_multicast() && !a.is_loopback())?)),
     known!("gateway-mode-ipv4", Some("com.docker.network.bridge.gateway_mode_ipv4"), MODE,
-        "How the world reaches the sandboxes [default: whoever finds the way may enter]",
+        "How the world reaches the sandboxes [default: nat, by published ports alone; on an adopted bridge as it is]",
         |s, text| s.mode_ipv4 = Some(GatewayMode::read(text)?)),
     known!("gateway-mode-ipv6", Some("com.docker.network.bridge.gateway_mode_ipv6"), MODE,
         "The same for IPv6",
@@ -222,6 +232,15 @@ impl NetworkOptions {
             Family::Ipv4 => self.mode_ipv4,
             Family::Ipv6 => self.mode_ipv6,
         }
+    }
+
+    /// Addresses of the host that ports are published on; empty for all. As with Docker, 0.0.0.0 is no more than the default.
+    pub fn bindings(&self) -> impl Iterator<Item = IpAddr> {
+        let ipv4 = self
+            .binding_ipv4
+            .filter(|a| !a.is_unspecified() || self.binding_ipv6.is_some());
+        let ipv6 = self.binding_ipv6.map(IpAddr::from);
+        ipv4.map(IpAddr::from).into_iter().chain(ipv6)
     }
 
     /// Whether the host keeps out of a family on the bridge.
@@ -359,6 +378,8 @@ mod tests {
             ("interface-prefix", "a/b", "expected 1 to 12 bytes"),
             ("metric", "-1", "expected a number"),
             ("bandwidth-in", "fast", "expected bits a second"),
+            ("host-binding", "fd00::1", "expected an IPv4 address"),
+            ("host-binding-ipv6", "::1", "and not ::1"),
             ("route", "10.0.0.0/8", "expected routes, as"),
             ("colour", "blue", "known are bridge, mtu, vlan, masquerade"),
             (
@@ -403,6 +424,28 @@ mod tests {
         }
         let fine = options(&[("mtu", "1279"), ("com.docker.network.enable_ipv6", "no")]);
         NetworkOptions::read(&fine).unwrap().check(&network(false)).unwrap();
+    }
+
+    #[test]
+    fn ports_are_bound_to_what_is_said_and_to_everything_by_default() {
+        for (pairs, bound) in [
+            (&[][..], &[][..]),
+            (&[("host-binding", "0.0.0.0")], &[]),
+            (&[("host-binding", "127.0.0.1")], &["127.0.0.1"]),
+            (
+                &[("com.docker.network.bridge.host_binding_ipv4", "10.0.0.1")],
+                &["10.0.0.1"],
+            ),
+            (&[("host-binding-ipv6", "fd00::1")], &["fd00::1"]),
+            (
+                &[("host-binding", "0.0.0.0"), ("host-binding-ipv6", "fd00::1")],
+                &["0.0.0.0", "fd00::1"],
+            ),
+        ] {
+            let read = NetworkOptions::read(&options(pairs)).unwrap();
+            let bindings: Vec<String> = read.bindings().map(|a| a.to_string()).collect();
+            assert_eq!(bindings, bound, "{pairs:?}");
+        }
     }
 
     #[test]

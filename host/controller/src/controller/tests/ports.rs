@@ -58,6 +58,31 @@ fn a_join_publishes_on_all_addresses_in_each_family_and_a_leave_takes_it_back() 
 }
 
 #[test]
+fn a_network_says_where_ports_are_published_that_name_no_address() {
+    let mut host = Fixture::new();
+    let bound = CreateNetwork {
+        ipv6: true,
+        options: [("host-binding".to_owned(), "192.0.2.7".to_owned())].into(),
+        ..network("blue", "bridge")
+    };
+    host.controller().create_network(OWN, bound).unwrap();
+    host.sandbox("box");
+    let endpoint = host.connect_with(
+        "blue",
+        "box",
+        publishing(&["8080:80", "127.0.0.1:8081:81", "[::]:8082:82"]),
+    );
+    let expected = ["192.0.2.7:8080->80/tcp", "127.0.0.1:8081->81/tcp", "[::]:8082->82/tcp"];
+    assert_eq!(shown(&endpoint), expected);
+    // It is the network's for as long as it stands.
+    host.restart();
+    let later = host
+        .controller()
+        .set_ports(OWN, endpoint.id.as_str(), &asked(&["8090:90"]));
+    assert_eq!(shown(&later.unwrap().into_inner()), ["192.0.2.7:8090->90/tcp"]);
+}
+
+#[test]
 fn a_port_in_use_names_the_endpoint_and_nothing_is_left_of_the_refused_one() {
     let host = Fixture::new();
     host.network("blue", "bridge");
