@@ -126,11 +126,15 @@ fn what_a_network_cannot_be_is_refused_before_anything_is_made() {
 fn without_its_grants_it_is_told_which_line_is_missing() {
     let mut host = host().grants("sysctls = [\"ipv4/conf/forwarding\"]");
     let network = host.create_network(both_families()).unwrap();
+    // What keeps networks apart is the host's, and is there with every network.
+    let before = host.dump();
     let error = host
         .connect(&network, Endpoint::new().address("10.1.0.2/24"))
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::Denied);
     assert!(error.message.contains("links = [\"veth\"]"), "{error}");
+    assert!(host.dump() == before, "nothing is left of the join");
+    host.delete_network(network).unwrap();
     host.assert_clean();
 }
 
