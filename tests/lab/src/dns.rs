@@ -136,8 +136,8 @@ fn told(bytes: &[u8], begun: Instant) -> io::Result<Told> {
 
 /// A server of DNS in a namespace, with a few answers of its own. Dropped, it stops.
 ///
-/// `big.example.` has 100 addresses, `loop.example.` is an alias of itself, `nothing.example.` does not exist, and every other name has the
-/// one address that the server was given.
+/// `big.example.` has 100 addresses, `loop.example.` is an alias of itself, `nothing.example.` does not exist, nor does any name of a single
+/// label or what is asked of an address; every other name has the one IPv4 address that the server was given, and nothing else.
 #[derive(Debug)]
 pub struct Upstream {
     stop: Arc<AtomicBool>,
@@ -217,6 +217,7 @@ fn reply(question: &[u8], answer: Ipv4Addr, limit: usize) -> io::Result<Vec<u8>>
     let mut message = Message::response(asked.id, OpCode::Query);
     message.queries = asked.queries.clone();
     let name = asked.queries.first().map_or_else(Name::root, |q| q.name.clone());
+    let is_a = asked.queries.first().is_none_or(|q| q.query_type == RecordType::A);
     let address = |address: Ipv4Addr| Record::from_rdata(name.clone(), 60, RData::A(rdata::A(address)));
     match name.to_ascii().to_ascii_lowercase().as_str() {
         "big.example." => message.answers = (0..100).map(|n| address(Ipv4Addr::new(198, 51, 100, n))).collect(),
@@ -228,6 +229,10 @@ fn reply(question: &[u8], answer: Ipv4Addr, limit: usize) -> io::Result<Vec<u8>>
             ));
         }
         "nothing.example." => message.metadata.response_code = ResponseCode::NXDomain,
+        absent if absent.ends_with(".arpa.") || absent.matches('.').count() < 2 => {
+            message.metadata.response_code = ResponseCode::NXDomain;
+        }
+        _ if !is_a => {}
         _ => drop(message.add_answer(address(answer)).clone()),
     }
     let bytes = message.to_vec().map_err(io::Error::other)?;

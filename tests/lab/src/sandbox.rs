@@ -38,9 +38,13 @@ pub struct Joined {
 impl Sandbox {
     /// Has one made.
     pub fn create(lab: &Lab, client: &mut Client, name: &str) -> Result<Self> {
-        let made = client
-            .post("/v1/sandboxes", &json!({ "name": name }))?
-            .ok("create sandbox")?;
+        Self::create_with(lab, client, name, json!({}))
+    }
+
+    /// Has one made, with further fields of the request.
+    pub fn create_with(lab: &Lab, client: &mut Client, name: &str, mut request: Value) -> Result<Self> {
+        request["name"] = json!(name);
+        let made = client.post("/v1/sandboxes", &request)?.ok("create sandbox")?;
         let path = made["path"]
             .as_str()
             .ok_or_else(|| LabError::new("create sandbox", "it has no path"))?;

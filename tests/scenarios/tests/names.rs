@@ -35,15 +35,7 @@ fn network(client: &mut Client, name: &str, number: u8, more: Value) -> Result<(
 }
 
 fn sandbox(lab: &Lab, client: &mut Client, name: &str, dns: Value) -> Result<Sandbox> {
-    let request = json!({ "name": name, "dns": dns });
-    let made = client.post("/v1/sandboxes", &request)?.ok("create sandbox")?;
-    let path = made["path"].as_str().unwrap_or_default();
-    let source = jackfield_kernel::NamespaceSource::Path(path.into());
-    let namespace = lab.kernel().open_namespace(&source);
-    Ok(Sandbox {
-        name: name.to_owned(),
-        namespace: namespace.map_err(|cause| LabError::new("open the sandbox", cause))?,
-    })
+    Sandbox::create_with(lab, client, name, json!({ "dns": dns }))
 }
 
 fn start(lab: &Lab) -> Result<(Host<'_>, Client)> {
