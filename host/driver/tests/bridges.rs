@@ -6,10 +6,10 @@ mod common;
 use std::sync::Arc;
 
 use common::Host;
-use jackfield_driver::{Context, Operation, Phase, SandboxInterface, grants::Grants};
+use jackfield_driver::{Context, Gateway, Guard, Operation, Phase, SandboxInterface, grants::Grants};
 use jackfield_kernel::{
     Ifindex, Kernel, LinkAt, Make, Place, Request,
-    plan::{BridgeAttributes, LinkKind, NewLink, Rate, SysctlTable},
+    plan::{BridgeAttributes, Entry, FirewallRule, LinkKind, NewLink, Rate, SysctlTable},
 };
 use jackfield_model::{ErrorCode, Family, IpNetwork, LinkName, MacAddr, NetworkId, NetworkSpec, Options, Pool};
 
@@ -99,6 +99,63 @@ fn an_adopted_bridge_is_as_it_was_after_the_last_network_on_it() {
         host.realm.release(&operations[1 - first], vec![]).unwrap();
         assert_eq!(host.dump(), before, "network {first} went first");
     }
+}
+
+/// Each network has rules of its own there, which go with it; the bridge's other traffic is in none of them.
+#[test]
+fn networks_on_an_adopted_bridge_are_walled_by_their_subnets() {
+    let host = Host::new();
+    let (name, from): (_, LinkName) = (foreign_bridge(&host), "up0".parse().unwrap());
+    let on = |subnet: &str| {
+        let mut op = Operation::new(Context {
+            network: Some(Arc::new(network_of(&host, subnet))),
+            ..host.context(Phase::CreateNetwork, Grants::everything())
+        });
+        let link = op.adopt_bridge(&name).unwrap().unwrap();
+        let guard = Guard {
+            ipv4: Some(Gateway::Nat),
+            ipv6: Some(Gateway::Nat),
+            trusted: vec![from.clone(), from.clone()],
+            ..Guard::default()
+        };
+        for refused in [
+            Guard {
+                icc: false,
+                ..guard.clone()
+            },
+            Guard {
+                ipv4: Some(Gateway::Routed),
+                ..guard.clone()
+            },
+        ] {
+            let refused = op.guard(link, &refused).unwrap_err();
+            assert!(refused.message.contains("bridge br0 is the host's"), "{refused}");
+        }
+        op.guard(link, &guard).unwrap();
+        op.finish()
+    };
+    let outcome = on("10.1.0.1/24");
+    let (link, subnet): (_, IpNetwork) = (name.clone(), "10.1.0.0/24".parse().unwrap());
+    let expected = [
+        FirewallRule::LaidEntry {
+            link: link.clone(),
+            subnet,
+            entry: Entry::Published,
+        },
+        FirewallRule::LaidTrusted {
+            link: link.clone(),
+            subnet,
+            from: from.clone(),
+        },
+        FirewallRule::Inside { subnet },
+        FirewallRule::Laid { link, subnet },
+    ];
+    assert_eq!(outcome.plan.makes, expected.map(Make::Firewall));
+    let before = host.dump();
+    let both = [outcome, on("10.2.0.1/24")].map(|outcome| host.apply(&outcome));
+    both.iter()
+        .for_each(|operation| host.realm.release(operation, vec![]).unwrap());
+    assert_eq!(host.dump(), before);
 }
 
 #[test]

@@ -279,14 +279,18 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
         }
         Make::Firewall(FirewallRule::Publish { .. } | FirewallRule::Open { .. }) => !has(&grants.firewall, "publish"),
         Make::Firewall(FirewallRule::Internal { .. }) => !has(&grants.firewall, "internal"),
-        Make::Firewall(FirewallRule::Entry { .. } | FirewallRule::Trusted { .. } | FirewallRule::Closed { .. }) => {
-            !has(&grants.firewall, "guard")
-        }
+        Make::Firewall(
+            FirewallRule::Entry { .. }
+            | FirewallRule::Trusted { .. }
+            | FirewallRule::LaidEntry { .. }
+            | FirewallRule::LaidTrusted { .. }
+            | FirewallRule::Closed { .. },
+        ) => !has(&grants.firewall, "guard"),
         // The host's own additions, about new links alone; subnets are the network's, not a join's.
         Make::Firewall(
             rule @ (FirewallRule::Member { .. } | FirewallRule::Together { .. } | FirewallRule::Home { .. }),
         ) => !rule.links().iter().all(|link| new_names.contains(link)),
-        Make::Firewall(FirewallRule::Inside { .. } | FirewallRule::Across { .. }) => true,
+        Make::Firewall(FirewallRule::Inside { .. } | FirewallRule::Across { .. } | FirewallRule::Laid { .. }) => true,
         // No driver can record it.
         Make::Resolver { .. } => true,
         // The controller's own: no driver has a verb for them.

@@ -52,6 +52,9 @@ impl Operation {
         let want = Want::Firewall { verb: "guard" };
         run.check_step(&want)?;
         let name = run.firewall_link(link)?;
+        if run.links.get(link)?.adopted {
+            return run.guard_laid(&want, &name, guard);
+        }
         let is_bridge = run.links.get(link)?.kind == "bridge";
         for rule in rules(&name, guard) {
             run.firewall(&want, rule)?;
@@ -90,6 +93,18 @@ impl Running {
         self.links.iter().any(|entry| entry.routed.contains(&family))
     }
 
+    /// The guard of a network that is laid on a bridge of somebody else's: of its own subnets there.
+    fn guard_laid(&mut self, want: &Want<'_>, link: &LinkName, guard: &Guard) -> Result<()> {
+        if !guard.icc || [guard.ipv4, guard.ipv6].contains(&Some(Gateway::Routed)) {
+            return Err(Error::invalid(format!(
+                "bridge {link} is the host's: that endpoints on it do not reach each other, or are reached without translation, can be said of a bridge of the network's own"
+            )));
+        }
+        laid_rules(link, &self.pools, guard)
+            .into_iter()
+            .try_for_each(|rule| self.firewall(want, rule))
+    }
+
     /// Verb and subnet of a masquerade.
     pub(super) fn check_masquerade(&self, want: &Want<'_>, subnet: IpNetwork) -> Result<()> {
         self.check_step(want)?;
@@ -111,10 +126,7 @@ fn rules(link: &LinkName, guard: &Guard) -> Vec<FirewallRule> {
             entry: entry(gateway),
         })
     };
-    let mut trusted = guard.trusted.clone();
-    trusted.sort();
-    trusted.dedup();
-    let trusted = trusted.into_iter().map(|from| FirewallRule::Trusted {
+    let trusted = trusted(guard).into_iter().map(|from| FirewallRule::Trusted {
         link: link.clone(),
         from,
     });
@@ -127,6 +139,33 @@ fn rules(link: &LinkName, guard: &Guard) -> Vec<FirewallRule> {
         .collect()
 }
 
+/// The same on a bridge that carries others' traffic too.
+fn laid_rules(link: &LinkName, pools: &[IpNetwork], guard: &Guard) -> Vec<FirewallRule> {
+    let mut rules = Vec::new();
+    for subnet in pools.iter().copied() {
+        let (_, gateway) = families(guard)[usize::from(subnet.is_ipv6())];
+        rules.extend(gateway.map(|gateway| FirewallRule::LaidEntry {
+            link: link.clone(),
+            subnet,
+            entry: entry(gateway),
+        }));
+        rules.extend(trusted(guard).into_iter().map(|from| FirewallRule::LaidTrusted {
+            link: link.clone(),
+            subnet,
+            from,
+        }));
+    }
+    rules
+}
+
+fn trusted(guard: &Guard) -> Vec<LinkName> {
+    let mut trusted = guard.trusted.clone();
+    trusted.sort();
+    trusted.dedup();
+    trusted
+}
+
+/// IPv4 first.
 fn families(guard: &Guard) -> [(Family, Option<Gateway>); 2] {
     [(Family::Ipv4, guard.ipv4), (Family::Ipv6, guard.ipv6)]
 }

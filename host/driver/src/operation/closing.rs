@@ -75,10 +75,26 @@ impl Running {
             .collect();
         rules.extend(together(&new, &self.earlier_members()));
         match self.context.phase {
-            Phase::CreateNetwork => rules.extend(one_network(&self.pools)),
+            Phase::CreateNetwork => {
+                rules.extend(one_network(&self.pools));
+                rules.extend(self.laid());
+            }
             _ => rules.extend(new.iter().flat_map(|link| self.homes(link))),
         }
         self.add_firewall(rules);
+    }
+
+    /// The network's subnets on a bridge of somebody else's, whose other traffic is not the network's.
+    fn laid(&self) -> Vec<FirewallRule> {
+        let adopted = self.links.iter().filter(|entry| entry.adopted);
+        let on = |entry: &Entry| {
+            let link = entry.name.clone();
+            self.pools.iter().map(move |subnet| FirewallRule::Laid {
+                link: link.clone(),
+                subnet: *subnet,
+            })
+        };
+        adopted.flat_map(on).collect()
     }
 
     /// Links of this plan by which the network's traffic comes and goes: not ports, whose bridge is what counts.

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 mod border;
 mod collide;
+mod laid;
 mod services;
 
 use super::{
@@ -36,6 +37,9 @@ pub(super) fn elements(rule: &FirewallRule) -> Result<Vec<Placed>> {
         FirewallRule::MasqueradeAs { subnet, link, source } => masquerade_as(*subnet, link, *source),
         FirewallRule::Spread { address, side, targets } => services::spread(*address, *side, targets),
         FirewallRule::Virtual { address, subnet } => services::virtual_address(*address, *subnet),
+        FirewallRule::Laid { .. } | FirewallRule::LaidEntry { .. } | FirewallRule::LaidTrusted { .. } => {
+            Ok(laid::elements(rule))
+        }
         rule => border::elements(rule),
     }
 }
@@ -229,6 +233,9 @@ pub(super) fn words(rule: &FirewallRule) -> String {
             format!("virtual address {address} for {} endpoints", targets.len())
         }
         FirewallRule::Virtual { address, subnet } => format!("virtual address {address} within {subnet}"),
+        FirewallRule::Laid { .. } | FirewallRule::LaidEntry { .. } | FirewallRule::LaidTrusted { .. } => {
+            laid::words(rule)
+        }
         rule => border::words(rule),
     }
 }

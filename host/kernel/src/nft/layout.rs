@@ -10,6 +10,7 @@
 //!   border                  what passes between networks and the world: see the module of its rules
 //!    +---> closed           of links whose endpoints do not reach each other: replies and published ports
 //!    +---> open             of links whose entry is routed: ports of @open*
+//!    +---> leaving          of what comes from a network: not to another one's
 //!    +---> pass             mark and accept
 //!   unmark                  the mark goes, behind everybody's forward chains
 //!   guard                   drop 127.0.0.0/8 from outside: drivers may set route_localnet so that localhost reaches published ports
@@ -42,6 +43,7 @@ pub(super) const TRUSTED: &str = "trusted";
 pub(super) const SPREAD: &str = "spread";
 pub(super) const PASS: &str = "pass";
 pub(super) const OPEN: &str = "open";
+pub(super) const LEAVING: &str = "leaving";
 /// Chains of older layouts.
 pub(super) const RETIRED: [&str; 1] = ["forward"];
 /// What passes by the host's leave has this bit in its mark on its way through the forward hook, so that an accept rule in other tables
@@ -153,6 +155,7 @@ pub(super) fn chains() -> Vec<Chain> {
         plain(PASS),
         plain(CLOSED),
         plain(OPEN),
+        plain(LEAVING),
         hooked("guard", "filter", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_RAW),
         hooked("prerouting", "nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
         hooked("output", "nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
@@ -217,6 +220,13 @@ fn sets_of(family: Family) -> Vec<Set> {
         },
         named("virtual", INTERVAL, &[address, address]),
         named("home", 0, &[link, address]),
+        named("laid", INTERVAL, &[address, link]),
+        named("laid_beside", INTERVAL, &[address, link, link]),
+        named("laid_trusted", INTERVAL, &[address, link, link]),
+        Set {
+            data: Some(verdict),
+            ..named("laid_entry", MAP | INTERVAL, &[address, link])
+        },
         named("open", 0, &service),
         named("open_range", INTERVAL, &service),
         Set {

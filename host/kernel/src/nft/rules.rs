@@ -1,6 +1,7 @@
 //! The rules of the host's own table: constant, and all of them lookups in sets and maps. What each chain is for: see the layout.
 
 mod border;
+mod laid;
 mod services;
 
 pub(super) use border::replies;

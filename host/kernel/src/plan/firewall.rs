@@ -98,6 +98,32 @@ pub enum FirewallRule {
         /// The host's link, by name; it need not be there.
         from: LinkName,
     },
+    /// A subnet of a network that is laid on a bridge of somebody else's: what has an address of it behind that bridge is the network's, as
+    /// is all that is behind a member. The bridge's other traffic is left alone, and each network on it has rules of its own.
+    Laid {
+        /// The bridge, by name.
+        link: LinkName,
+        /// The subnet.
+        subnet: IpNetwork,
+    },
+    /// Who may begin a connection to what is in such a subnet, from outside its network and its bridge.
+    LaidEntry {
+        /// The bridge, by name.
+        link: LinkName,
+        /// The subnet.
+        subnet: IpNetwork,
+        /// Who.
+        entry: Entry,
+    },
+    /// What comes in by that link of the host may go to whatever is in such a subnet.
+    LaidTrusted {
+        /// The bridge, by name.
+        link: LinkName,
+        /// The subnet.
+        subnet: IpNetwork,
+        /// The host's link, by name; it need not be there.
+        from: LinkName,
+    },
     /// What is behind a member does not reach itself, but for published ports.
     Closed {
         /// The member, by name.
@@ -144,9 +170,11 @@ impl FirewallRule {
             | Self::Member { link }
             | Self::Home { link, .. }
             | Self::Entry { link, .. }
+            | Self::Laid { link, .. }
+            | Self::LaidEntry { link, .. }
             | Self::Closed { link } => vec![link],
             Self::Together { a, b } => vec![a, b],
-            Self::Trusted { link, from } => vec![link, from],
+            Self::Trusted { link, from } | Self::LaidTrusted { link, from, .. } => vec![link, from],
             Self::Publish { .. }
             | Self::Open { .. }
             | Self::Inside { .. }
@@ -165,9 +193,11 @@ impl FirewallRule {
             | Self::Member { link }
             | Self::Home { link, .. }
             | Self::Entry { link, .. }
+            | Self::Laid { link, .. }
+            | Self::LaidEntry { link, .. }
             | Self::Closed { link } => vec![link],
             Self::Together { a, b } => vec![a, b],
-            Self::Trusted { link, from } => vec![link, from],
+            Self::Trusted { link, from } | Self::LaidTrusted { link, from, .. } => vec![link, from],
             Self::Publish { .. }
             | Self::Open { .. }
             | Self::Inside { .. }

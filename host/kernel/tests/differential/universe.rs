@@ -3,8 +3,8 @@
 use jackfield_kernel::{
     FirewallChange, Ifindex, LinkAt, Namespace, NamespaceId, Place, Request,
     plan::{
-        BridgeAttributes, BridgePortAttributes, FirewallRule, ForwardingEntry, LinkKind, LinkSetting, MacvlanMode,
-        NewLink, Route, RouteKind, Rule, SysctlKey, SysctlTable, VethPeer, VxlanAttributes,
+        BridgeAttributes, BridgePortAttributes, Entry, FirewallRule, ForwardingEntry, LinkKind, LinkSetting,
+        MacvlanMode, NewLink, Route, RouteKind, Rule, SysctlKey, SysctlTable, VethPeer, VxlanAttributes,
     },
 };
 use jackfield_model::{Family, IpNetwork, LinkName, MacAddr, PortMapping, Transport};
@@ -415,6 +415,18 @@ fn firewall_rule() -> impl Strategy<Value = FirewallRule> {
         any_of(&NAMES).prop_map(|link| FirewallRule::Member { link }),
         (any_of(&NAMES), any_of(&["10.0.0.2", "fd00::2"]))
             .prop_map(|(link, address)| FirewallRule::Home { link, address }),
+        (subnet(), any_of(&NAMES)).prop_map(|(subnet, link)| FirewallRule::Laid { subnet, link }),
+        (
+            subnet(),
+            any_of(&NAMES),
+            select(&[Entry::Published, Entry::Open, Entry::Anything][..])
+        )
+            .prop_map(|(subnet, link, entry)| FirewallRule::LaidEntry { subnet, link, entry }),
+        (subnet(), any_of(&NAMES), any_of(&NAMES)).prop_map(|(subnet, link, from)| FirewallRule::LaidTrusted {
+            subnet,
+            link,
+            from
+        }),
         (subnet(), any_of(&NAMES), any_of(&["192.0.2.1", "fd00::1"]))
             .prop_map(|(subnet, link, source)| FirewallRule::MasqueradeAs { subnet, link, source }),
     ]

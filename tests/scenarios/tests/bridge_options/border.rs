@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use jackfield_kernel::{Kernel, Namespace, NamespaceSource, Request, plan};
+use jackfield_kernel::{Namespace, Request, plan};
 use jackfield_lab::{Lab, LabError, Result, Sandbox, probe};
 use serde_json::json;
 
-use super::{GATEWAY, GATEWAY_IPV6, addresses_of, blue, clear, ip, link, net, pair, routes, with_host};
+use super::{GATEWAY, GATEWAY_IPV6, addresses_of, blue, clear, ip, link, net, open, pair, routes, with_host};
 
 #[test]
 fn isolated_sandboxes_reach_the_gateway_and_not_each_other() -> Result<()> {
@@ -76,7 +76,7 @@ fn in_gateway_mode_isolated_the_host_is_no_gateway() -> Result<()> {
 }
 
 /// A host outside, which has a way back to the networks' addresses, so that only the host's rules keep it out.
-fn outside(lab: &Lab) -> Result<Namespace> {
+pub(super) fn outside(lab: &Lab) -> Result<Namespace> {
     let outside = lab.uplink("up0", "outside")?;
     let near = link(lab, lab.realm(), "up0")?.index;
     let far = link(lab, &outside, "eth0")?.index;
@@ -105,12 +105,6 @@ fn outside(lab: &Lab) -> Result<Namespace> {
     Ok(outside)
 }
 
-fn open_outside(lab: &Lab) -> Result<Namespace> {
-    let source = NamespaceSource::Path(lab.namespace_path("outside"));
-    let opened = lab.kernel().open_namespace(&source);
-    opened.map_err(|cause| LabError::new("open the outside", cause))
-}
-
 #[test]
 fn what_leaves_has_the_source_and_who_enters_has_the_way_that_the_options_say() -> Result<()> {
     let to = SocketAddr::new(ip("192.0.2.9"), 7100);
@@ -137,7 +131,7 @@ fn what_leaves_has_the_source_and_who_enters_has_the_way_that_the_options_say() 
             "border",
             |lab| outside(lab).map(drop),
             |lab, client| {
-                let outside = open_outside(lab)?;
+                let outside = open(lab, "outside")?;
                 client
                     .post("/v1/networks", &blue(options.clone()))?
                     .ok("create network")?;
@@ -160,7 +154,7 @@ fn ports_that_name_no_address_are_reached_on_that_of_the_network_alone() -> Resu
         "binding",
         |lab| outside(lab).map(drop),
         |lab, client| {
-            let outside = open_outside(lab)?;
+            let outside = open(lab, "outside")?;
             let options = json!({ "com.docker.network.bridge.host_binding_ipv4": "192.0.2.77" });
             client.post("/v1/networks", &blue(options))?.ok("create network")?;
             let a = Sandbox::create(lab, client, "a")?;

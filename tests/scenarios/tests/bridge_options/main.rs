@@ -6,7 +6,7 @@ mod interface;
 
 use std::net::IpAddr;
 
-use jackfield_kernel::{Dump, Ifindex, Kernel, LinkInfo, LinkQuery, Namespace, plan};
+use jackfield_kernel::{Dump, Ifindex, Kernel, LinkInfo, LinkQuery, Namespace, NamespaceSource, plan};
 use jackfield_lab::{Client, Host, Joined, Lab, LabError, Result, Sandbox};
 use jackfield_model::{IpNetwork, LinkName};
 use jackfield_scenarios::{expect_as_before, host};
@@ -77,6 +77,13 @@ fn link(lab: &Lab, namespace: &Namespace, called: &str) -> Result<LinkInfo> {
 fn addresses_of(dump: &Dump, link: &LinkInfo) -> Vec<String> {
     let of_link = dump.addresses.iter().filter(|a| a.index == link.index);
     of_link.map(|a| a.address.to_string()).collect()
+}
+
+/// A namespace that a test's preparation made.
+fn open(lab: &Lab, called: &str) -> Result<Namespace> {
+    let source = NamespaceSource::Path(lab.namespace_path(called));
+    let opened = lab.kernel().open_namespace(&source);
+    opened.map_err(|cause| LabError::new(format!("open namespace {called}"), cause))
 }
 
 /// Routes of a sandbox as `DESTINATION via GATEWAY metric METRIC`.

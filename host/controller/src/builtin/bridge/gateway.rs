@@ -44,14 +44,12 @@ pub fn open(op: &mut Operation, bridge: Bridge, spec: &NetworkSpec, options: &Ne
     Ok(())
 }
 
-/// Who may enter. An adopted bridge is guarded where the options say so alone: what else goes by it is not the network's, and may be the
-/// host's own way to the world.
+/// Who may enter.
 fn guard(op: &mut Operation, bridge: Bridge, options: &NetworkOptions) -> Result<()> {
-    let unsaid = (!bridge.adopted).then_some(Gateway::Nat);
     let let_in = |family| match options.mode(family) {
         Some(GatewayMode::Open(gateway)) => Some(gateway),
         Some(GatewayMode::Isolated) => None,
-        None => unsaid,
+        None => Some(Gateway::Nat),
     };
     let guard = Guard {
         ipv4: let_in(Family::Ipv4),

@@ -2,6 +2,7 @@
 //!
 //! Naming a bridge that the host has is the user's word to use it, as with Docker. It is adopted as it stands: its MTU, its addresses and
 //! its ports stay, the network's gateways and ports come and go, and with the network goes all that was changed on it. It is never deleted.
+//! What is behind it and has an address of the network's is guarded as on a bridge of its own; what else goes by it is left alone.
 
 use jackfield_driver::{Gateway, LinkId, Operation};
 use jackfield_model::{Error, ErrorCode, Family, NetworkSpec, Options, Result};

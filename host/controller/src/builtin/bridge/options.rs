@@ -153,7 +153,7 @@ pub const NETWORK: [Known<NetworkOptions>; 24] = [
         "The same for IPv6; with it alone, by IPv6 alone",
         |s, text| s.binding_ipv6 = Some(value(text).filter(|a: &Ipv6Addr| !a.is_multicast() && !a.is_loopback())?)),
     known!("gateway-mode-ipv4", Some("com.docker.network.bridge.gateway_mode_ipv4"), MODE,
-        "How the world reaches the sandboxes [default: nat, by published ports alone; on an adopted bridge as it is]",
+        "How the world reaches the sandboxes [default: nat, by published ports alone]",
         |s, text| s.mode_ipv4 = Some(GatewayMode::read(text)?)),
     known!("gateway-mode-ipv6", Some("com.docker.network.bridge.gateway_mode_ipv6"), MODE,
         "The same for IPv6",

@@ -43,6 +43,9 @@ pub(super) fn elements(rule: &FirewallRule) -> Result<Vec<Placed>> {
         FirewallRule::Masquerade { .. }
         | FirewallRule::MasqueradeAs { .. }
         | FirewallRule::Publish { .. }
+        | FirewallRule::Laid { .. }
+        | FirewallRule::LaidEntry { .. }
+        | FirewallRule::LaidTrusted { .. }
         | FirewallRule::Spread { .. }
         | FirewallRule::Virtual { .. } => vec![],
     })
@@ -75,6 +78,9 @@ pub(super) fn words(rule: &FirewallRule) -> String {
         FirewallRule::Masquerade { .. }
         | FirewallRule::MasqueradeAs { .. }
         | FirewallRule::Publish { .. }
+        | FirewallRule::Laid { .. }
+        | FirewallRule::LaidEntry { .. }
+        | FirewallRule::LaidTrusted { .. }
         | FirewallRule::Spread { .. }
         | FirewallRule::Virtual { .. } => String::new(),
     }
@@ -115,16 +121,20 @@ fn entered(link: &LinkName, family: IpFamily, entry: Entry) -> Placed {
         IpFamily::Ipv4 => Family::V4,
         IpFamily::Ipv6 => Family::V6,
     };
-    let verdict = match entry {
-        Entry::Published => Verdict::Drop,
-        Entry::Open => Verdict::Goto(OPEN.into()),
-        Entry::Anything => Verdict::Goto(PASS.into()),
-    };
     let element = Element {
-        data: Some(Data::Verdict(verdict)),
+        data: Some(Data::Verdict(verdict(entry))),
         ..Element::key(name(link))
     };
     (family.set("entry"), element)
+}
+
+/// What becomes of who enters.
+pub(super) fn verdict(entry: Entry) -> Verdict {
+    match entry {
+        Entry::Published => Verdict::Drop,
+        Entry::Open => Verdict::Goto(OPEN.into()),
+        Entry::Anything => Verdict::Goto(PASS.into()),
+    }
 }
 
 fn open(rule: &FirewallRule, transport: Transport, target: IpAddr, (port, count): (u16, u16)) -> Result<Placed> {

@@ -29,7 +29,7 @@ pub(super) fn collide(there: &FirewallRule, new: &FirewallRule) -> bool {
         }
         (Home { .. }, Home { .. }) | (Trusted { .. }, Trusted { .. }) => there == new,
         (Entry { link, family, .. }, Entry { link: l, family: f, .. }) => (link, family) == (l, f),
-        _ => masqueraded(there, new) || within(there, new),
+        _ => masqueraded(there, new) || within(there, new) || super::laid::collide(there, new),
     }
 }
 

@@ -8,9 +8,11 @@
 //!            from a trusted link             -> pass
 //!            to a published port             -> pass, also from another network's members
 //!            into a member, by its @entry*   -> drop | open: its open ports, echo requests; else drop | pass
-//!            from a member to another's      -> drop
-//!            to or from a member             -> pass
+//!            from a member                   -> leaving: to another network's member drop, else pass
+//!            to a member                     -> pass
 //! ```
+//!
+//! Each of these has a second rule for networks that are laid on somebody else's bridge: see the module of that name.
 //!
 //! *Within the network* is from a link to itself or to another of the same network (`@together`; `@internal_same` of an older host's table): bridged traffic, which comes by here where
 //! bridge-nf-call-iptables is set, passes so with its broadcasts and its neighbour discovery. Where each endpoint has a link of its own,
@@ -20,24 +22,25 @@
 //! A port is published for everybody, so also for members of other networks, who ask for it at the host's address. By the endpoint's own
 //! address they reach what the outside would.
 
-use super::{FIRST, destination, destination_changed, has_bits, lookup, only, source};
+use super::{FIRST, destination, destination_changed, has_bits, laid, lookup, only, source};
 use crate::nft::{
     expression::Expression,
-    layout::{CLOSED, Family, INTERNAL, INTERNAL_SAME, MARK, MEMBER, NAME, OPEN, PASS, TOGETHER, TRUSTED},
+    layout::{CLOSED, Family, INTERNAL, INTERNAL_SAME, LEAVING, MARK, MEMBER, NAME, OPEN, PASS, TOGETHER, TRUSTED},
     operand::{Header, Meta, Tracked, Verdict},
 };
 
 /// NF_CT_STATE_BIT of IP_CT_ESTABLISHED and IP_CT_RELATED (linux/netfilter/nf_conntrack_common.h).
 const REPLIES: u32 = 1 << 1 | 1 << 2;
 
-type Expressions = Vec<Expression>;
+pub(super) type Expressions = Vec<Expression>;
 
 /// Each chain with its rules in order.
-pub(super) fn rules() -> [(&'static str, Vec<Expressions>); 5] {
+pub(super) fn rules() -> [(&'static str, Vec<Expressions>); 6] {
     [
         (PASS, vec![mark(), vec![Expression::Verdict(Verdict::Accept)]]),
         (CLOSED, closed()),
         (OPEN, open()),
+        (LEAVING, leaving()),
         ("border", border()),
         ("unmark", vec![unmark()]),
     ]
@@ -46,18 +49,33 @@ pub(super) fn rules() -> [(&'static str, Vec<Expressions>); 5] {
 fn border() -> Vec<Expressions> {
     let by = |key, set| vec![name_of(key), lookup(set)];
     let (from_member, to_member) = (by(Meta::InputName, MEMBER), by(Meta::OutputName, MEMBER));
-    let between_members = [from_member.clone(), to_member.clone()].concat();
     let mut rules = vec![go(between(CLOSED), CLOSED)];
     rules.extend([TOGETHER, INTERNAL_SAME].map(|pairs| go(between(pairs), PASS)));
     rules.extend(Family::BOTH.map(|family| go(at_home(family), PASS)));
     rules.extend([Meta::InputName, Meta::OutputName].map(|key| drop_it(by(key, INTERNAL))));
     rules.extend([from_member.clone(), to_member.clone()].map(|member| go([member, replies()].concat(), PASS)));
+    rules.extend(Family::BOTH.into_iter().flat_map(laid::within));
     rules.extend([
         go(between(TRUSTED), PASS),
         [to_member.clone(), destination_changed(go(vec![], PASS))].concat(),
     ]);
+    rules.extend(Family::BOTH.into_iter().flat_map(laid::published));
     rules.extend(Family::BOTH.map(entry));
-    rules.extend([drop_it(between_members), go(from_member, PASS), go(to_member, PASS)]);
+    rules.extend(Family::BOTH.into_iter().flat_map(laid::entered));
+    rules.push(go(from_member, LEAVING));
+    rules.extend(Family::BOTH.map(|family| go(laid::from(family), LEAVING)));
+    rules.push(go(to_member, PASS));
+    rules.extend(Family::BOTH.map(|family| go(laid::to(family), PASS)));
+    rules
+}
+
+/// Networks do not reach each other.
+fn leaving() -> Vec<Expressions> {
+    let to_member = vec![name_of(Meta::OutputName), lookup(MEMBER)];
+    let to_laid = Family::BOTH.map(|family| drop_it(laid::to(family)));
+    let mut rules = vec![drop_it(to_member)];
+    rules.extend(to_laid);
+    rules.push(go(vec![], PASS));
     rules
 }
 
@@ -193,12 +211,12 @@ fn name_of(key: Meta) -> Expression {
     Expression::Meta { key, into: FIRST }
 }
 
-fn go(mut rule: Expressions, chain: &str) -> Expressions {
+pub(super) fn go(mut rule: Expressions, chain: &str) -> Expressions {
     rule.push(Expression::Verdict(Verdict::Goto(chain.into())));
     rule
 }
 
-fn drop_it(mut rule: Expressions) -> Expressions {
+pub(super) fn drop_it(mut rule: Expressions) -> Expressions {
     rule.push(Expression::Verdict(Verdict::Drop));
     rule
 }

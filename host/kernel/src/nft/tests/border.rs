@@ -242,6 +242,65 @@ fn a_trusted_link_enters_everywhere() {
     assert!(Net::barred(&net.a, "10.2.0.2:7000", &net.c), "one way");
 }
 
+/// A network on a bridge of somebody else's: its subnet is walled as if the bridge were its own, and what else goes by the bridge is not.
+#[test]
+fn a_subnet_that_is_laid_on_a_bridge_is_a_network_and_the_rest_of_the_bridge_is_not() {
+    let Some(mut net) = Net::new() else { return };
+    net.route_from_outside();
+    net.host.sh("ip addr add 10.1.1.1/24 dev br0");
+    net.b.sh(
+        "ip addr add 10.1.1.3/24 dev eth0; ip addr del 10.1.0.3/24 dev eth0; ip route replace default via 10.1.1.1",
+    );
+    net.outside.sh("ip route replace 10.1.0.0/16 via 192.0.2.1");
+    let laid = |subnet: &str| FirewallRule::Laid {
+        link: "br0".parse().unwrap(),
+        subnet: subnet.parse().unwrap(),
+    };
+    for subnet in ["10.1.0.0/24", "fd00:1::/64"] {
+        net.add(laid(subnet));
+        net.inside(subnet);
+        net.add(FirewallRule::LaidEntry {
+            link: "br0".parse().unwrap(),
+            subnet: subnet.parse().unwrap(),
+            entry: Entry::Published,
+        });
+    }
+    net.member("p0");
+    net.inside("10.2.0.0/24");
+    net.publish(Protocol::Tcp, "0.0.0.0:8080", "10.1.0.2:80", 1);
+    for (client, to, server, reached) in [
+        (&net.a, "10.2.0.2:7000", &net.c, false),
+        (&net.c, "10.1.0.2:7000", &net.a, false),
+        (&net.c, "[fd00:1::2]:7000", &net.a, false),
+        (&net.outside, "10.1.0.2:7000", &net.a, false),
+        (&net.outside, "[fd00:1::2]:7000", &net.a, false),
+        (&net.a, "192.0.2.2:7000", &net.outside, true),
+        (&net.a, "[fd00:1::3]:7000", &net.b, true),
+        (&net.host, "10.1.0.2:7000", &net.a, true),
+        // What else is on the bridge.
+        (&net.c, "10.1.1.3:7000", &net.b, true),
+        (&net.outside, "10.1.1.3:7000", &net.b, true),
+        (&net.b, "10.1.0.2:7000", &net.a, true),
+    ] {
+        assert!(Net::passes(client, to, server, reached), "to {to}: {reached}");
+    }
+    assert!(seen(&net.outside, "192.0.2.1:8080", &net.a, "0.0.0.0:80", PATIENCE).is_some());
+    // A second network on the same bridge.
+    net.add(laid("10.1.1.0/24"));
+    net.inside("10.1.1.0/24");
+    assert!(Net::barred(&net.b, "10.1.0.2:7000", &net.a));
+    assert!(Net::barred(&net.a, "10.1.1.3:7000", &net.b));
+    net.add(FirewallRule::LaidTrusted {
+        link: "br0".parse().unwrap(),
+        subnet: "10.1.0.0/24".parse().unwrap(),
+        from: "wan".parse().unwrap(),
+    });
+    assert!(
+        Net::reaches(&net.outside, "10.1.0.2:7000", &net.a),
+        "by the operator's word"
+    );
+}
+
 /// In this state bridged traffic passes the firewall; where it does not, ports of the bridge are isolated.
 #[test]
 fn endpoints_of_a_closed_link_reach_each_other_by_published_ports_alone() {

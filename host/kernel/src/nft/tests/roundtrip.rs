@@ -116,6 +116,23 @@ fn every_rule() -> Vec<FirewallRule> {
             from: link("eth0"),
         },
         FirewallRule::Closed { link: link("br1") },
+        laid("br3", "10.3.0.0/24"),
+        laid("br3", "fd00:33::/64"),
+        FirewallRule::LaidEntry {
+            link: link("br3"),
+            subnet: "10.3.0.0/24".parse().unwrap(),
+            entry: Entry::Published,
+        },
+        FirewallRule::LaidEntry {
+            link: link("br3"),
+            subnet: "fd00:33::/64".parse().unwrap(),
+            entry: Entry::Anything,
+        },
+        FirewallRule::LaidTrusted {
+            link: link("br3"),
+            subnet: "fd00:33::/64".parse().unwrap(),
+            from: link("eth0"),
+        },
         open(Protocol::Tcp, "10.1.0.2", 80, 1),
         open(Protocol::Udp, "fd00:1::2", 8000, 100),
     ]
@@ -123,6 +140,13 @@ fn every_rule() -> Vec<FirewallRule> {
 
 fn link(name: &str) -> LinkName {
     name.parse().unwrap()
+}
+
+fn laid(name: &str, subnet: &str) -> FirewallRule {
+    FirewallRule::Laid {
+        link: link(name),
+        subnet: subnet.parse().unwrap(),
+    }
 }
 
 fn across(a: &str, b: &str) -> FirewallRule {
@@ -272,6 +296,9 @@ fn what_is_said_to_collide_is_what_the_kernel_refuses() {
             a: link("br2"),
             b: link("br1"),
         },
+        laid("br3", "10.3.1.0/24"),
+        laid("br3", "10.3.0.128/25"),
+        laid("br4", "10.3.0.0/24"),
         open(Protocol::Tcp, "10.1.0.2", 80, 2),
         open(Protocol::Udp, "fd00:1::2", 8050, 2),
         open(Protocol::Udp, "fd00:1::2", 8000, 1),
@@ -469,7 +496,10 @@ fn nft_lists_the_table_in_its_own_words() {
         "iifname . ip6 saddr @home6 ip6 saddr . ip6 daddr @inside6 oifname @member goto pass",
         "oifname @member ct status dnat goto pass",
         "oifname vmap @entry4",
-        "iifname @member oifname @member drop",
+        "iifname @member goto leaving",
+        "oifname @member drop",
+        "ip daddr . oifname vmap @laid_entry4",
+        "10.3.0.0/24 . \"br3\" : drop",
         "meta mark set meta mark | 0x08000000",
         "meta mark set meta mark & 0xf7ffffff",
         "ip daddr . meta l4proto . th dport @open_range4 goto pass",
