@@ -12,15 +12,18 @@ use std::{
     time::Duration,
 };
 
-use jackfield_kernel::Namespace;
+use jackfield_kernel::{Ifindex, Kernel, LinkAt, Namespace, Place, Request, plan};
 use jackfield_lab::{
     Client, HostOptions, Joined, Lab, LabError, Result, Sandbox,
     dns::{ask, expect},
     probe,
 };
+use jackfield_model::MacAddr;
 use jackfield_scenarios::{KINDS, expect_as_before, host};
 use serde_json::json;
 
+/// An index of somebody else's, far from the kernel's own and from the host's.
+const FOREIGN: u32 = 3000;
 const PORT: u16 = 8080;
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -113,6 +116,100 @@ fn spread(lab: &Lab, from: &Namespace, to: IpAddr, connections: usize) -> Result
         streams.push((stream, number));
     }
     Ok((counts, streams))
+}
+
+/// A bridge of somebody else's with the gateways of network `blue` already.
+fn gateway_bridge(lab: &Lab) -> Result<()> {
+    let index = |number| Ifindex::new(number).ok_or_else(|| LabError::new("an index", number));
+    let at = |number| -> Result<LinkAt> {
+        Ok(LinkAt {
+            place: Place::Realm,
+            index: index(number)?,
+        })
+    };
+    let bridge = plan::NewLink {
+        at: at(FOREIGN)?,
+        name: "br0".parse().map_err(|cause| LabError::new("br0", cause))?,
+        mac: MacAddr::random(),
+        mtu: None,
+        kind: plan::LinkKind::Bridge(plan::BridgeAttributes::default()),
+    };
+    let create = Request::CreateLink {
+        link: Box::new(bridge),
+        controller: None,
+        group: 0,
+        sandbox: None,
+    };
+    let set = |setting| -> Result<Request> {
+        Ok(Request::SetLink {
+            index: index(FOREIGN)?,
+            setting,
+        })
+    };
+    let address = |text: &str| -> Result<Request> {
+        Ok(Request::AddAddress {
+            index: index(FOREIGN)?,
+            address: text.parse().map_err(|cause| LabError::new(text, cause))?,
+        })
+    };
+    let (quiet, up) = (plan::LinkSetting::AddressGeneration(false), plan::LinkSetting::Up(true));
+    lab.send(lab.realm(), &[create, set(quiet)?, set(up)?])?;
+    // Without a port it has no carrier, and an IPv6 address of it is not to be waited for.
+    let answers = lab.kernel().send(
+        lab.realm(),
+        &["10.77.1.1/24", "fd00:77:1::1/64", "fe80::1/64"]
+            .map(address)
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?,
+    );
+    let answers = answers.map_err(|cause| LabError::new("address br0", cause))?;
+    let all: jackfield_kernel::Result<()> = answers.into_iter().collect();
+    all.map_err(|cause| LabError::new("address br0", cause))
+}
+
+/// Where the network is laid on a bridge that has the gateways already, its services are on that bridge.
+#[test]
+fn a_service_on_an_adopted_bridge_with_its_gateways_is_reached() -> Result<()> {
+    let lab = Lab::new("services-adopted")?;
+    gateway_bridge(&lab)?;
+    let before = lab.dump()?;
+    let mut host = host(&lab)?;
+    let mut client = host.client()?;
+    let mut network = KINDS[0].network("blue", 1);
+    network["options"] = json!({ "bridge": "br0" });
+    client.post("/v1/networks", &network)?.ok("create network")?;
+    let asking = Sandbox::create(&lab, &mut client, "asking")?;
+    asking.connect(&mut client, "blue")?;
+    let backends: Vec<Backend> = (0..2)
+        .map(|number| Backend::start(&lab, &mut client, number))
+        .collect::<Result<_>>()?;
+    let service = virtual_addresses(&mut client)?;
+    assert_eq!(service.len(), 2, "one of each family: {service:?}");
+    let reached = |from: &Namespace| -> Result<()> {
+        for address in &service {
+            let (counts, _) = spread(&lab, from, *address, 60)?;
+            assert!(counts[0] > 0 && counts[1] > 0, "{address}: {counts:?}");
+        }
+        Ok(())
+    };
+    reached(&asking.namespace)?;
+    reached(lab.realm())?;
+    reached(&backends[0].sandbox.namespace)?;
+    drop(client);
+    host.kill()?;
+    host.restart(HostOptions::default())?;
+    let mut client = host.client()?;
+    assert_eq!(virtual_addresses(&mut client)?, service);
+    reached(&asking.namespace)?;
+    for backend in backends {
+        backend.leave(&mut client)?.delete(&mut client)?;
+    }
+    asking.delete(&mut client)?;
+    client.delete("/v1/networks/blue")?.ok("delete network")?;
+    drop(client);
+    host.stop()?;
+    expect_as_before(&lab, &before)?;
+    lab.passed()
 }
 
 /// The virtual addresses of the service, as the network shows them.

@@ -9,12 +9,12 @@
 
 use std::net::IpAddr;
 
-use jackfield_kernel::{LinkAt, Make, Plan, Rider, plan::FirewallRule};
+use jackfield_kernel::{Ifindex, LinkAt, Make, Place as Where, Plan, Rider, plan::FirewallRule};
 use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, OperationId, Options, Result};
 
 use super::{Inner, place::Place};
 use crate::{
-    state::{EndpointRecord, Network, ServiceKey, ServiceRecord, Stay},
+    state::{EndpointRecord, Network, ServiceKey, ServiceRecord, Standing, Stay},
     store::notes,
 };
 
@@ -82,7 +82,7 @@ impl Inner {
         };
         let applied = place
             .realm
-            .apply_with(&record.anchor, &anchor(&network, &addresses)?, &[rider], None)?;
+            .apply_with(&record.anchor, &anchor(place, &network, &addresses)?, &[rider], None)?;
         applied.commit(vec![notes::service(place.id(), &record)])?;
         unwind.disarm();
         self.say_service(&record, "create");
@@ -161,12 +161,12 @@ fn refuse_unreachable(network: &Network) -> Result<()> {
 }
 
 /// The virtual addresses, where the sandboxes look for them, and the way back for who is on the same link.
-fn anchor(network: &Network, addresses: &[IpNetwork]) -> Result<Plan> {
+fn anchor(place: &Place, network: &Network, addresses: &[IpNetwork]) -> Result<Plan> {
     let mut plan = Plan::default();
     for address in addresses {
         let (ip, subnet) = (address.ip(), network_of(*address));
         plan.makes.push(Make::Address {
-            link: gateway_link(network, subnet)?,
+            link: gateway_link(place, network, subnet)?,
             address: IpNetwork::from(ip),
         });
         plan.makes
@@ -179,23 +179,52 @@ fn network_of(address: IpNetwork) -> IpNetwork {
     IpNetwork::new(address.network(), address.prefix()).unwrap_or(address)
 }
 
-/// The link that has the gateway's address of that subnet, as the network's driver made it.
-fn gateway_link(network: &Network, subnet: IpNetwork) -> Result<LinkAt> {
+/// The link that has the gateway's address of that subnet: given by the network's driver, or there already on a bridge that the network is laid
+/// on.
+fn gateway_link(place: &Place, network: &Network, subnet: IpNetwork) -> Result<LinkAt> {
     let pools = &network.record.spec.pools;
     let gateway = pools.iter().find(|p| p.subnet == subnet).and_then(|p| p.gateway);
-    let makes = network.record.standing.iter().flat_map(|s| &s.plan.makes);
-    let mut there = makes.filter_map(|make| match make {
-        Make::Address { link, address } => Some((*link, address.ip())),
-        _ => None,
-    });
-    let found = there.find(|(_, address)| Some(*address) == gateway);
-    found.map(|(link, _)| link).ok_or_else(|| {
+    let made = network.record.standing.iter().find_map(|s| gateway_made(s, gateway?));
+    let found = match (made, gateway) {
+        (None, Some(gateway)) => gateway_found(place, network, subnet, gateway)?,
+        (made, _) => made,
+    };
+    found.ok_or_else(|| {
         let message = format!(
             "network {} has no link of the host with the gateway of {subnet}: nobody would answer for a virtual address",
             network.name()
         );
         Error::new(ErrorCode::Unsupported, message)
     })
+}
+
+fn gateway_made(standing: &Standing, gateway: IpAddr) -> Option<LinkAt> {
+    standing.plan.makes.iter().find_map(|make| match make {
+        Make::Address { link, address } if address.ip() == gateway => Some(*link),
+        _ => None,
+    })
+}
+
+/// The bridge that the subnet is laid on, where it has the gateway's address without the network.
+fn gateway_found(place: &Place, network: &Network, subnet: IpNetwork, gateway: IpAddr) -> Result<Option<LinkAt>> {
+    let Some(index) = network.record.standing.as_ref().and_then(|s| laid_on(s, subnet)) else {
+        return Ok(None);
+    };
+    let there = place.realm.kernel().dump(place.realm.namespace())?.addresses;
+    let has = there.iter().any(|a| a.index == index && a.address.ip() == gateway);
+    Ok(has.then_some(LinkAt {
+        place: Where::Realm,
+        index,
+    }))
+}
+
+fn laid_on(standing: &Standing, subnet: IpNetwork) -> Option<Ifindex> {
+    let bridge = standing.plan.makes.iter().find_map(|make| match make {
+        Make::Firewall(FirewallRule::Laid { link, subnet: laid }) if *laid == subnet => Some(link),
+        _ => None,
+    })?;
+    let parent = standing.parents.iter().find(|(_, name)| name == bridge)?;
+    Some(parent.0)
 }
 
 /// Each virtual address over the endpoints' addresses of its family.
