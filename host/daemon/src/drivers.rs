@@ -24,6 +24,10 @@ pub(crate) trait DriverAdmin: Drivers {
     fn list(&self) -> Vec<Inspection>;
     /// One driver.
     fn inspect(&self, name: &str) -> Result<Inspection>;
+    /// Where the driver of that name listens, if it is a process of its own.
+    fn plugin(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 impl DriverAdmin for Registry {

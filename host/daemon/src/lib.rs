@@ -17,5 +17,6 @@ pub mod client;
 mod drivers;
 mod events;
 mod paths;
+mod plugins;
 mod serve;
 pub mod wire;

@@ -251,6 +251,7 @@ fn beyond(plan: &Plan, grants: &Grants) -> Option<String> {
                 || asked && (grants.names.is_empty() || !link.name.as_str().starts_with("br-"))
                 || grants.parents.is_empty() && parent.is_some_and(|p| !new.contains(&p))
         }
+        Make::Lend(_) => !grants.lends,
         Make::Set { link, .. } => !new.contains(&link.index),
         // The host's own addition to a new link that routes IPv6; no call above asks for such an address.
         Make::Address { link, address } if new.contains(&link.index) && address.to_string().starts_with("fe80::") => {

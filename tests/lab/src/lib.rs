@@ -18,6 +18,7 @@ pub mod dns;
 mod error;
 mod host;
 mod lab;
+pub mod plugin;
 pub mod private;
 pub mod probe;
 mod sandbox;

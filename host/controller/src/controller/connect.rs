@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LinkId, LoadedDriver, Operation, Outcome, OwnLink, Phase, SandboxInterface};
-use jackfield_kernel::{Ifindex, KernelError, LinkAt, LinkQuery, Place as Where, Rider};
+use jackfield_kernel::{Ifindex, KernelError, LinkQuery, Place as Where, Rider};
 use jackfield_model::{Error, ErrorCode, Family, JoinReply, JoinSpec, LinkName, OperationId, Result, SandboxId};
 
 use super::{
@@ -337,7 +337,6 @@ impl Arrival<'_> {
         let placed = self.place_interface(&mut operation, &record, &reply, naming);
         let (interface, gateways) = placed.map_err(|e| e.step(Phase::Join.to_string()).driver(identity.to_string()))?;
         let outcome = operation.finish();
-        let interface = interface.map(|i| self.as_made(i, &outcome));
         Ok((
             Prepared {
                 record,
@@ -364,7 +363,7 @@ impl Arrival<'_> {
         };
         let name = self.name_interface(record, prefix, naming)?;
         let interface = SandboxInterface {
-            name: name.clone(),
+            name,
             mac: record
                 .spec
                 .mac
@@ -375,21 +374,11 @@ impl Arrival<'_> {
             gateways: Vec::new(),
         };
         operation.finish_interface(*link, &interface)?;
-        let index = operation
-            .index_of(*link)
+        // In a foreign sandbox the interface keeps the name that it has in the realm, where the runtime looks for it.
+        let (at, name) = operation
+            .place_of(*link)
             .ok_or_else(|| Error::internal("the driver's interface has no index"))?;
-        let place = if self.opened.foreign {
-            Where::Realm
-        } else {
-            Where::Sandbox
-        };
-        Ok((
-            Some(Interface {
-                name,
-                at: LinkAt { place, index },
-            }),
-            gateways,
-        ))
+        Ok((Some(Interface { name, at }), gateways))
     }
 
     /// The name asked for, or the prefix with the first number that neither an endpoint nor, as far as it is asked, another link of the
@@ -413,19 +402,6 @@ impl Arrival<'_> {
             prefix: prefix.to_owned(),
         }
         .into())
-    }
-
-    /// In a foreign sandbox the interface keeps the name that it has in the realm, where the runtime looks for it.
-    fn as_made(&self, interface: Interface, outcome: &Outcome) -> Interface {
-        let made = outcome
-            .links
-            .iter()
-            .find(|l| self.opened.foreign && l.at.index == interface.at.index);
-        made.map(|l| Interface {
-            name: l.name.clone(),
-            at: l.at,
-        })
-        .unwrap_or(interface)
     }
 
     /// The plan came to nothing: the driver is told the opposite of what it agreed to.

@@ -19,7 +19,7 @@ pub(super) async fn list(State(host): State<Host>) -> Answer {
         drivers
             .list()
             .into_iter()
-            .map(|it| describe(controller, it))
+            .map(|it| describe(controller, drivers, it))
             .collect::<Result<Vec<_>>>()
     };
     found(&host.with_drivers(call).await?)
@@ -28,7 +28,7 @@ pub(super) async fn list(State(host): State<Host>) -> Answer {
 pub(super) async fn show(State(host): State<Host>, Ref(name): Ref) -> Answer {
     found(
         &host
-            .with_drivers(move |controller, drivers| describe(controller, drivers.inspect(&name)?))
+            .with_drivers(move |controller, drivers| describe(controller, drivers, drivers.inspect(&name)?))
             .await?,
     )
 }
@@ -69,7 +69,7 @@ pub(super) async fn unload(State(host): State<Host>, Ref(name): Ref) -> Answer {
 
 /// Tells whoever listens, and describes the driver as it is now.
 fn announce(controller: &Controller, drivers: &dyn DriverAdmin, action: &str, change: Change) -> Result<Done<Driver>> {
-    let driver = describe(controller, drivers.inspect(&change.identity().name)?)?;
+    let driver = describe(controller, drivers, drivers.inspect(&change.identity().name)?)?;
     Ok(match change {
         Change::Done(identity) => {
             emit(controller, action, &identity);
@@ -84,7 +84,9 @@ fn emit(controller: &Controller, action: &str, identity: &Identity) {
     controller.emit("driver", action, &identity.name, Some(&identity.name), attributes);
 }
 
-fn describe(controller: &Controller, inspection: Inspection) -> Result<Driver> {
+fn describe(controller: &Controller, drivers: &dyn DriverAdmin, inspection: Inspection) -> Result<Driver> {
     let networks = controller.networks_of_driver(&inspection.identity.name);
-    Driver::new(inspection, networks).map_err(|e| Error::internal("the driver's grants cannot be shown").caused_by(e))
+    let plugin = drivers.plugin(&inspection.identity.name);
+    Driver::new(inspection, plugin, networks)
+        .map_err(|e| Error::internal("the driver's grants cannot be shown").caused_by(e))
 }

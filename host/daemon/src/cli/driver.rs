@@ -105,10 +105,11 @@ pub(super) fn listed(drivers: &[Driver]) -> String {
 }
 
 fn kind(driver: &Driver) -> &'static str {
-    match (&driver.component, &driver.absent) {
-        (_, Some(_)) => "absent",
-        (Some(_), None) => "component",
-        (None, None) => "built-in",
+    match (&driver.absent, &driver.component, &driver.plugin) {
+        (Some(_), ..) => "absent",
+        (None, Some(_), _) => "component",
+        (None, None, Some(_)) => "plugin",
+        (None, None, None) => "built-in",
     }
 }
 
@@ -126,6 +127,7 @@ pub(super) fn described(driver: &Driver) -> String {
         ("Version", driver.version.clone()),
         ("Is", driver.description.clone().unwrap_or_default()),
         ("Kind", kind(driver).to_owned()),
+        ("At", driver.plugin.clone().unwrap_or_default()),
         ("Absent", driver.absent.clone().unwrap_or_default()),
         ("Scope", scope(driver)),
         ("Features", commas(&driver.features)),

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use jackfield_controller::request::Forwarding;
 use jackfield_model::{IpNetwork, parse_subnet};
+use jackfield_remote::Folders;
 
 use super::{Failure, Outcome};
 use crate::{
@@ -32,6 +33,10 @@ pub(super) struct Arguments {
     /// machine forwards already
     #[arg(long, value_name = "LINKS", default_value = "off")]
     forwarding: Forwarding,
+    /// Folder in which Docker's classic network plugins are looked for, which then are drivers too: NAME.sock, NAME.spec, NAME.json. Once for
+    /// each folder; one that does not exist turns them off [default: /run/docker/plugins, /etc/docker/plugins, /usr/lib/docker/plugins]
+    #[arg(long = "plugin-dir", value_name = "PATH")]
+    plugin_dirs: Vec<PathBuf>,
     /// Where the host's own DNS servers and search domains are read
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
@@ -57,10 +62,22 @@ impl Arguments {
                 self.default_pools
             },
             forwarding: self.forwarding,
+            plugins: plugins(self.plugin_dirs)?,
         };
         serve::run(options)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn plugins(folders: Vec<PathBuf>) -> Result<Folders, Failure> {
+    if folders.is_empty() {
+        return Ok(Folders::standard());
+    }
+    let folders: Vec<PathBuf> = folders.into_iter().map(absolute).collect::<Result<_, _>>()?;
+    Ok(Folders {
+        sockets: folders.clone(),
+        specs: folders,
+    })
 }
 
 /// The child that compiles one component.

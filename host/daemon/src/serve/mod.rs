@@ -31,6 +31,7 @@ use std::{
 use jackfield_controller::request::Forwarding;
 use jackfield_model::{Error, IpNetwork, Result};
 use jackfield_names::Server;
+use jackfield_remote::Folders;
 use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
@@ -52,6 +53,7 @@ pub(crate) struct Options {
     pub resolv_conf: PathBuf,
     pub default_pools: Vec<(IpNetwork, u8)>,
     pub forwarding: Forwarding,
+    pub plugins: Folders,
 }
 
 /// Serves until SIGTERM or SIGINT.

@@ -13,6 +13,7 @@ use jackfield_driver::Drivers;
 use jackfield_kernel::{Kernel, Linux, Namespace, NamespaceSource};
 use jackfield_model::{Error, ErrorCode, Result};
 use jackfield_names::Server;
+use jackfield_remote::RemoteDrivers;
 use jackfield_wasm::{CompileSettings, Engine, Registry, Settings};
 
 use super::{Options, names::Names, outside::Operator};
@@ -20,6 +21,7 @@ use crate::{
     api::{About, Host},
     drivers::{DriverAdmin, Starting},
     events::Events,
+    plugins::WithPlugins,
 };
 
 /// What a host is made of.
@@ -50,7 +52,7 @@ pub(super) fn open(options: &Options) -> Result<(Host, Server)> {
         own,
         names: Some(Arc::new(names)),
     };
-    let host = assemble(parts, |controller| registry(options, controller))?;
+    let host = assemble(parts, |controller| drivers(options, controller))?;
     Ok((host, server))
 }
 
@@ -84,7 +86,13 @@ pub(crate) fn assemble(
     })
 }
 
-fn registry(options: &Options, controller: &Controller) -> Result<Arc<dyn DriverAdmin>> {
+fn drivers(options: &Options, controller: &Controller) -> Result<Arc<dyn DriverAdmin>> {
+    let plugins = RemoteDrivers::new(options.plugins.clone(), controller.own_realm().id());
+    let registry = registry(options, controller)?;
+    Ok(Arc::new(WithPlugins { registry, plugins }))
+}
+
+fn registry(options: &Options, controller: &Controller) -> Result<Registry> {
     let settings = Settings {
         state: options.state_dir.join("drivers"),
         cache: options.state_dir.join("cache"),
@@ -94,7 +102,7 @@ fn registry(options: &Options, controller: &Controller) -> Result<Arc<dyn Driver
     let registry = Registry::open(&Engine::new()?, settings, Arc::new(operator))?;
     let built_in = BuiltIns::new();
     let drivers = built_in.names().into_iter().filter_map(|name| built_in.find(&name));
-    Ok(Arc::new(drivers.fold(registry, Registry::with_builtin)))
+    Ok(drivers.fold(registry, Registry::with_builtin))
 }
 
 /// The run folder can be walked through, for the socket in it.

@@ -5,7 +5,7 @@ use jackfield_model::Scope;
 use jackfield_wasm::{ComponentInfo, Inspection, Statistics};
 use serde::{Deserialize, Serialize};
 
-/// A driver: built in, or a component that was loaded.
+/// A driver: built in, a component that was loaded, or a plugin that runs by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Driver {
     /// The name that networks are created with.
@@ -19,9 +19,12 @@ pub struct Driver {
     pub scope: Scope,
     /// Optional interfaces that it has.
     pub features: Vec<String>,
-    /// None: it is part of the host.
+    /// None: it is part of the host, or a plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<Component>,
+    /// Where it listens, if it is a plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
     /// Why it cannot be used, when it was loaded once and could not be brought back at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<String>,
@@ -64,7 +67,11 @@ pub struct Calls {
 
 impl Driver {
     /// A driver and the networks that use it.
-    pub(crate) fn new(inspection: Inspection, networks: Vec<String>) -> serde_json::Result<Self> {
+    pub(crate) fn new(
+        inspection: Inspection,
+        plugin: Option<String>,
+        networks: Vec<String>,
+    ) -> serde_json::Result<Self> {
         let Inspection {
             identity,
             description,
@@ -82,6 +89,7 @@ impl Driver {
             scope: capabilities.scope,
             features: names(features),
             component: component.map(|it| Component::new(it, statistics.unwrap_or_default())),
+            plugin,
             absent,
             grants: serde_json::to_value(grants.as_ref())?,
             networks,

@@ -34,6 +34,11 @@ pub enum Want<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// Lend a link of the host to the sandbox.
+    Lend {
+        /// Its name.
+        name: &'a str,
+    },
     /// Name a link itself.
     Name {
         /// The name it asks for.
@@ -80,6 +85,7 @@ impl fmt::Display for Want<'_> {
             Self::UseParent { name } => write!(f, "the host's link {}", name.escape_default()),
             Self::ChangeParent { name, setting } => write!(f, "{setting} of the host's link {}", name.escape_default()),
             Self::Adopt { name } => write!(f, "the host's bridge {}", name.escape_default()),
+            Self::Lend { name } => write!(f, "the host's link {} for a sandbox", name.escape_default()),
             Self::Name { name } => write!(f, "the link name \"{}\"", name.escape_default()),
             Self::Address { address } => write!(f, "the address {address}"),
             Self::Route { destination } => write!(f, "a route to {destination}"),
@@ -161,6 +167,7 @@ fn allowed(grants: &Grants, want: &Want<'_>, pools: &[IpNetwork]) -> bool {
         Want::UseParent { name } => covers(&grants.parents, name),
         Want::ChangeParent { .. } => false,
         Want::Adopt { .. } => grants.adopts,
+        Want::Lend { .. } => grants.lends,
         Want::Name { name } => covers(&grants.names, name),
         Want::Address { address } => covers_network(pools.iter().chain(&grants.addresses), address),
         Want::Route { destination } => covers_network(pools.iter().chain(&grants.routes), destination),
@@ -176,7 +183,7 @@ fn allowed(grants: &Grants, want: &Want<'_>, pools: &[IpNetwork]) -> bool {
 
 fn line_for(grants: &Grants, want: &Want<'_>) -> Option<String> {
     Some(match want {
-        Want::Own | Want::ChangeParent { .. } | Want::Adopt { .. } => return None,
+        Want::Own | Want::ChangeParent { .. } | Want::Adopt { .. } | Want::Lend { .. } => return None,
         Want::MakeLink { kind } => line("links", &grants.links, [kind]),
         Want::UseParent { name } => line("parents", &grants.parents, [name]),
         Want::Name { name } => line("names", &grants.names, [name]),

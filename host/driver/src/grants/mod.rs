@@ -45,6 +45,9 @@ pub struct Grants {
     /// Bridges of the host that its user names. The contract has no call for it, so that no file can grant it.
     #[serde(skip)]
     pub adopts: bool,
+    /// Links of the host that go to a sandbox and come back. The contract has no call for it either.
+    #[serde(skip)]
+    pub lends: bool,
     /// Limits of receive and send rate.
     pub bandwidth: bool,
     /// Hosts and ports that it may call, as `controller.example:443`.
@@ -68,6 +71,7 @@ impl Grants {
             firewall: words(&FIREWALL_VERBS),
             sysctls: words(&["*"]),
             adopts: true,
+            lends: true,
             bandwidth: true,
             outbound: Vec::new(),
             limits: Limits::default(),

@@ -40,11 +40,17 @@ impl Operation {
             ));
         }
         let entry = run.links.get(link)?.clone();
-        run.check_interface(&entry)?;
+        let lent = entry.origin == Origin::Lent;
+        if !lent {
+            run.check_interface(&entry)?;
+            run.give_mac(&entry, interface.mac);
+        }
         run.interface = Some(entry.at.index);
-        run.give_mac(&entry, interface.mac);
         if run.context.foreign_sandbox {
             return Ok(());
+        }
+        if lent {
+            return run.lend(&entry, interface);
         }
         let routes = sandbox_routes(entry.at.index, interface)?;
         let at = run.rehome(entry.at.index, interface);
@@ -152,7 +158,7 @@ impl Running {
     }
 
     /// What the driver recorded itself is not recorded twice.
-    fn configure(&mut self, link: LinkAt, addresses: &[IpNetwork], routes: Vec<Route>) {
+    pub(super) fn configure(&mut self, link: LinkAt, addresses: &[IpNetwork], routes: Vec<Route>) {
         self.cancel(|make| matches!(make, Make::Set { link: l, to: LinkSetting::Up(_) | LinkSetting::AddressGeneration(_), .. } if *l == link));
         let set = |to| Make::Set { link, to, was: None };
         let mut steps = vec![set(LinkSetting::AddressGeneration(false))];
@@ -201,7 +207,7 @@ fn swap_ends(new: &mut NewLink) {
 
 /// The sandbox's routes in the order in which the kernel takes them: connected ones, by which gateways are reached, then the default
 /// routes, then the rest.
-fn sandbox_routes(index: Ifindex, interface: &SandboxInterface) -> Result<Vec<Route>> {
+pub(super) fn sandbox_routes(index: Ifindex, interface: &SandboxInterface) -> Result<Vec<Route>> {
     let (connected, others): (Vec<_>, Vec<_>) = interface
         .routes
         .iter()

@@ -296,6 +296,7 @@ fn concerns(make: &Make, indexes: &[Ifindex], names: &[LinkName]) -> bool {
     use jackfield_kernel::plan::LinkSetting::Controller;
     match make {
         Make::Link(new) => ends_of(new).iter().any(|end| indexes.contains(end)),
+        Make::Lend(lent) => indexes.contains(&lent.at.index),
         Make::Set { link, to, .. } => {
             indexes.contains(&link.index) || matches!(to, Controller(Some(controller)) if indexes.contains(controller))
         }

@@ -17,6 +17,7 @@ mod deferred;
 mod firewall;
 mod forwarding;
 mod interface;
+mod lend;
 mod links;
 mod lookup;
 mod names;
@@ -28,8 +29,8 @@ mod settings;
 mod state;
 mod table;
 
-use jackfield_kernel::Ifindex;
-use jackfield_model::{Error, ErrorCode, Result};
+use jackfield_kernel::{Ifindex, LinkAt};
+use jackfield_model::{Error, ErrorCode, LinkName, Result};
 
 pub use border::{Gateway, Guard};
 
@@ -71,8 +72,13 @@ impl Operation {
 
     /// The host index behind a handle.
     pub fn index_of(&self, link: LinkId) -> Option<Ifindex> {
+        self.place_of(link).map(|(at, _)| at.index)
+    }
+
+    /// Where the link behind a handle is or will be, and what it is called there.
+    pub fn place_of(&self, link: LinkId) -> Option<(LinkAt, LinkName)> {
         let running = self.running.as_ref()?;
-        running.links.get(link).ok().map(|entry| entry.at.index)
+        running.links.get(link).ok().map(|entry| (entry.at, entry.name.clone()))
     }
 
     /// Every call of a guest comes by here: a detached operation refuses, and calls are counted.

@@ -28,6 +28,10 @@ fn relink_make(make: &mut Make, at: Move<'_>, name: Rename<'_>) {
             rename(&mut new.name, name);
             relink_kind(&mut new.kind, at, name);
         }
+        Make::Lend(lent) => {
+            lent.from = in_realm(lent.from, at);
+            lent.at = at(lent.at);
+        }
         Make::Set { link, to, .. } => {
             *link = at(*link);
             if let LinkSetting::Controller(Some(controller)) = to {

@@ -198,7 +198,7 @@ impl Running {
         entry.in_realm()?;
         let info = self.kernel().link(self.namespace(), LinkQuery::Index(entry.at.index))?;
         let same = |info: &LinkInfo| match entry.origin {
-            Origin::Parent => info.name == entry.name,
+            Origin::Parent | Origin::Lent => info.name == entry.name,
             Origin::New | Origin::Own => info.mac == entry.mac,
         };
         info.filter(same).ok_or_else(|| {

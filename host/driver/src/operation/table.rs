@@ -22,6 +22,8 @@ pub(crate) enum Origin {
     Own,
     /// A link of the host that the driver was granted.
     Parent,
+    /// A link that somebody else made for this endpoint: it goes to the sandbox and comes back.
+    Lent,
 }
 
 /// A link as the operation knows it.

@@ -68,6 +68,7 @@ pub fn reaches_sandbox(plan: &Plan) -> bool {
     let in_sandbox = |at: &LinkAt| at.place == Place::Sandbox;
     plan.new_links().any(|at| in_sandbox(&at))
         || plan.makes.iter().any(|make| match make {
+            Make::Lend(lent) => in_sandbox(&lent.at),
             Make::Route { place, .. } => *place == Place::Sandbox,
             Make::Resolver { .. } => true,
             other => link_of(other).is_some_and(|at| in_sandbox(&at)),
@@ -84,7 +85,12 @@ pub fn link_of(make: &Make) -> Option<LinkAt> {
         | Make::Forwarding { link, .. }
         | Make::Sysctl { link, .. }
         | Make::Bandwidth { link, .. } => Some(*link),
-        Make::Link(_) | Make::Route { .. } | Make::Rule(_) | Make::Firewall(_) | Make::Resolver { .. } => None,
+        Make::Link(_)
+        | Make::Lend(_)
+        | Make::Route { .. }
+        | Make::Rule(_)
+        | Make::Firewall(_)
+        | Make::Resolver { .. } => None,
     }
 }
 
@@ -92,6 +98,7 @@ pub fn link_of(make: &Make) -> Option<LinkAt> {
 pub fn compile(plan: &Plan, context: &Context<'_>) -> Vec<Stage> {
     let links = planned_links(plan);
     let mut stages: Vec<Stage> = links.iter().map(|planned| create(planned, context)).collect();
+    stages.extend(lend(plan, context));
     let mut steps = Steps::default();
     if context.raise_loopback
         && let Some(index) = Ifindex::new(LOOPBACK)
@@ -137,6 +144,30 @@ fn create(planned: &PlannedLink, context: &Context<'_>) -> Stage {
         },
         realises: vec![makes],
     }
+}
+
+/// Acknowledged before anything names the new index, as a creation is.
+fn lend<'a>(plan: &'a Plan, context: &'a Context<'_>) -> impl Iterator<Item = Stage> + 'a {
+    let lent = plan.makes.iter().enumerate().filter_map(|(at, make)| match make {
+        Make::Lend(lent) => Some((at, lent)),
+        _ => None,
+    });
+    lent.zip(context.sandbox.into_iter().cycle())
+        .map(|((at, lent), sandbox)| {
+            let request = Request::MoveLink {
+                index: lent.from,
+                to: sandbox.clone(),
+                name: lent.name.clone(),
+                new_index: lent.at.index,
+            };
+            Stage {
+                batch: Batch {
+                    place: Place::Realm,
+                    requests: vec![request],
+                },
+                realises: vec![vec![at]],
+            }
+        })
 }
 
 /// Marks the links that a person may see in the realm, and orphans are known by.
@@ -367,6 +398,7 @@ pub fn firewall_rules(plan: &Plan) -> impl Iterator<Item = (usize, &FirewallRule
 fn request(make: &Make) -> Option<(Place, Class, Request)> {
     let compiled = match make {
         Make::Link(_)
+        | Make::Lend(_)
         | Make::Firewall(_)
         | Make::Set {
             to: LinkSetting::AddressGeneration(_),

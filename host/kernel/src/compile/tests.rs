@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     NamespaceId,
     fixtures::*,
-    plan::{BridgePortAttributes, LinkKind, MacvlanMode, Removal, SysctlKey, SysctlTable},
+    plan::{BridgePortAttributes, LentLink, LinkKind, MacvlanMode, Removal, SysctlKey, SysctlTable},
 };
 
 fn compiled(plan: &Plan) -> Vec<Stage> {
@@ -308,4 +308,35 @@ fn removals_are_no_part_of_what_is_made() {
         }],
     };
     assert!(compiled(&plan).is_empty());
+}
+
+#[test]
+fn a_lent_link_has_arrived_before_anything_names_its_index() {
+    let at = sandbox(OURS + 4);
+    let lent = Make::Lend(LentLink {
+        from: index(7),
+        was: name("plug7"),
+        at,
+        name: name("eth0"),
+        mac: mac(7),
+        kind: "veth".into(),
+    });
+    let stages = compiled(&plan(vec![
+        lent,
+        address(at, "10.0.0.2/24"),
+        set(at, LinkSetting::Up(true)),
+    ]));
+    let words = |stage: &Stage| -> Vec<String> {
+        let requests = stage.batch.requests.iter();
+        requests
+            .map(|r| format!("{r:?}").split([' ', '(']).next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        (stages[0].batch.place, words(&stages[0])),
+        (Place::Realm, vec!["MoveLink".to_owned()])
+    );
+    assert_eq!(stages[0].realises, [vec![0]]);
+    assert_eq!(stages[1].batch.place, Place::Sandbox);
+    assert_eq!(stages.len(), 2);
 }

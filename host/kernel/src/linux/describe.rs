@@ -55,6 +55,7 @@ pub(crate) fn describe(request: &Request) -> (&'static str, String) {
         Request::SetLink { index, setting } => (operation_of(setting), on(index)),
         Request::SetAlias { index, .. } => ("set the alias of", on(index)),
         Request::RenameLink { index, name } => ("rename", format!("link {index} to {name}")),
+        Request::MoveLink { index, name, .. } => ("move", format!("link {index}, to be {name} there")),
         Request::Retire { index, .. } => ("retire", on(index)),
         Request::DeleteLink { index } => ("delete", on(index)),
         Request::DeleteGroup { group } => ("delete links of", format!("group {group}")),

@@ -215,7 +215,13 @@ impl Core {
         let mut refusal = None;
         for ((answer, request), makes) in answers.into_iter().zip(&stage.batch.requests).zip(&stage.realises) {
             match answer {
-                Err(error) if !is_so_anyway(request, &error) => refusal = refusal.or(Some(error)),
+                Err(error) if !is_so_anyway(request, &error) => {
+                    if matches!(request, Request::MoveLink { .. }) {
+                        // Refused for its name it may have moved all the same.
+                        makes.iter().for_each(|make| stands[*make] = Stands::Maybe);
+                    }
+                    refusal = refusal.or(Some(error));
+                }
                 _ => makes.iter().for_each(|make| stands[*make] = Stands::Yes),
             }
         }

@@ -79,6 +79,10 @@ impl<'a> FromKernel<'a> {
 }
 
 impl Evidence for FromKernel<'_> {
+    fn realm(&self) -> &Namespace {
+        &self.core.namespace
+    }
+
     fn link(&self, at: LinkAt) -> Result<Option<LinkInfo>> {
         match self.namespace(at.place) {
             Some(namespace) => self.core.kernel.link(namespace, LinkQuery::Index(at.index)),

@@ -28,6 +28,7 @@ mod foreign;
 mod forwarding;
 mod link;
 mod lookup;
+mod moving;
 mod namespaces;
 mod neighbours;
 mod removal;

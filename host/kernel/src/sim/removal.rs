@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::{
     Answer,
-    link::{Nature, Spot},
+    link::{Link, Nature, Spot},
     space::Space,
     state::State,
 };
@@ -66,12 +66,17 @@ impl State {
 
 impl Space {
     fn remove_link(&mut self, index: Ifindex) -> Option<Nature> {
+        self.strip(index).map(|link| link.nature)
+    }
+
+    /// Takes a link out, without anything that it had here.
+    pub(super) fn strip(&mut self, index: Ifindex) -> Option<Link> {
         self.bring_down(index);
         let link = self.links.remove(&index)?;
         self.forget_ipv4(index);
         self.forwarding.retain(|(of, _)| *of != index);
         self.sysctls.retain(|(of, _), _| *of != index);
         self.bandwidth.remove(&index);
-        Some(link.nature)
+        Some(link)
     }
 }

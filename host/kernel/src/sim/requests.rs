@@ -1,6 +1,6 @@
 //! Which request is whose work.
 
-use super::{Answer, state::State};
+use super::{Answer, link::Spot, state::State};
 use crate::{NamespaceId, PROTOCOL, Request};
 
 impl State {
@@ -13,6 +13,12 @@ impl State {
                 group,
                 sandbox,
             } => self.create_link(space, link, *controller, *group, sandbox.as_ref().map(|s| s.id())),
+            Request::MoveLink {
+                index,
+                to,
+                name,
+                new_index,
+            } => self.move_link(Spot { space, index: *index }, to.id(), name, *new_index),
             Request::SetLink { index, setting } => self.set_link(space, *index, setting),
             Request::Retire { index, group } => self.retire(space, *index, *group),
             Request::DeleteLink { index } => self.delete_link(space, *index),
@@ -48,6 +54,7 @@ impl State {
             Request::FlushConntrack { .. } | Request::FlushPorts(_) => Ok(()),
             // Those that reach beyond the namespace were answered before.
             Request::CreateLink { .. }
+            | Request::MoveLink { .. }
             | Request::SetLink { .. }
             | Request::Retire { .. }
             | Request::DeleteLink { .. }

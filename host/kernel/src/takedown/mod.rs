@@ -15,9 +15,9 @@ use std::collections::HashSet;
 use jackfield_model::{IpNetwork, LinkName, MacAddr};
 
 use crate::{
-    Ifindex, LinkAt, LinkInfo, Make, Place, Plan, Removal, Request, Result, StaleConnections,
+    Ifindex, LinkAt, LinkInfo, Make, Namespace, Place, Plan, Removal, Request, Result, StaleConnections,
     compile::{End, PlannedLink, link_of, planned_links},
-    plan::{BridgePortAttributes, FirewallRule, LinkKind, LinkSetting, MacvlanMode, SysctlKey},
+    plan::{BridgePortAttributes, FirewallRule, LentLink, LinkKind, LinkSetting, MacvlanMode, SysctlKey},
 };
 
 pub use object::Object;
@@ -48,6 +48,8 @@ pub enum Style {
 
 /// What the kernel has now, and what other operations have made.
 pub trait Evidence {
+    /// The realm, to which lent links go back.
+    fn realm(&self) -> &Namespace;
     /// A link by its index.
     fn link(&self, at: LinkAt) -> Result<Option<LinkInfo>>;
     /// A sysctl's value.
@@ -104,7 +106,12 @@ pub fn takedown(
         plan,
         style,
         evidence,
-        new: links.iter().flat_map(PlannedLink::ends).map(|end| end.at).collect(),
+        new: links
+            .iter()
+            .flat_map(PlannedLink::ends)
+            .map(|end| end.at)
+            .chain(lent(plan))
+            .collect(),
         out: Takedown::default(),
     };
     for (at, make) in plan.makes.iter().enumerate().rev() {
@@ -161,6 +168,14 @@ pub fn is_ours(info: &LinkInfo, planned: &PlannedLink, end: &End) -> bool {
 /// An ipvlan has its parent's MAC whatever it is given, so that its index and kind alone tell it.
 fn own_mac(planned: &PlannedLink, end: &End) -> Option<MacAddr> {
     (!matches!(planned.link.kind, LinkKind::Ipvlan { .. })).then_some(end.mac)
+}
+
+/// A lent link loses all that it got in the sandbox when it goes back.
+fn lent(plan: &Plan) -> impl Iterator<Item = LinkAt> {
+    plan.makes.iter().filter_map(|make| match make {
+        Make::Lend(lent) => Some(lent.at),
+        _ => None,
+    })
 }
 
 struct Down<'a, E> {
@@ -281,6 +296,7 @@ impl<E: Evidence> Down<'_, E> {
         let ours = |proof: Result<bool>| if sure == Stands::Yes { Ok(true) } else { proof };
         Ok(match make {
             Make::Link(_) | Make::Firewall(_) => None,
+            Make::Lend(lent) => self.brought_back(lent)?,
             Make::Set { link, to, was } => self.restored(*link, to, was.as_ref())?,
             Make::Sysctl { link, key, value, was } => self.restored_sysctl(*link, key, value, was.as_deref())?,
             Make::Address { link, address } => self.is_ours_to_delete(*link, *address, sure)?.then(|| {
@@ -330,6 +346,34 @@ impl<E: Evidence> Down<'_, E> {
                     egress: None,
                 },
             )),
+        })
+    }
+
+    /// One that is not there went with its sandbox, or its owner took it. Whoever rules the sandbox may have put another link in its place: that
+    /// stays where it is.
+    fn brought_back(&self, lent: &LentLink) -> Result<Option<(Place, Request)>> {
+        let is_it =
+            |info: LinkInfo| info.kind == lent.kind && [Some(lent.mac), self.mac_given(lent.at)].contains(&info.mac);
+        Ok(self.evidence.link(lent.at)?.is_some_and(is_it).then(|| {
+            let back = Request::MoveLink {
+                index: lent.at.index,
+                to: self.evidence.realm().clone(),
+                name: lent.was.clone(),
+                new_index: lent.from,
+            };
+            (lent.at.place, back)
+        }))
+    }
+
+    /// The MAC that the plan gave a link that it did not make.
+    fn mac_given(&self, at: LinkAt) -> Option<MacAddr> {
+        self.plan.makes.iter().find_map(|make| match make {
+            Make::Set {
+                link,
+                to: LinkSetting::Mac(mac),
+                ..
+            } if *link == at => Some(*mac),
+            _ => None,
         })
     }
 

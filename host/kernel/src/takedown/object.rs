@@ -37,10 +37,10 @@ pub enum Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Of a make; None for a link, which is known by its index and MAC.
+    /// Of a make; None for a link, made or lent, which is known by its index and MAC.
     pub fn made(make: &'a Make) -> Option<Self> {
         Some(match make {
-            Make::Link(_) => return None,
+            Make::Link(_) | Make::Lend(_) => return None,
             Make::Set { link, to, .. } => Self::Setting(*link, to),
             Make::Address { link, address } => Self::Address(*link, *address),
             Make::Neighbour { link, address, .. } => Self::Neighbour(*link, *address),

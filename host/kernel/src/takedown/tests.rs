@@ -4,19 +4,34 @@ use std::{collections::HashMap, net::IpAddr};
 
 use super::*;
 use crate::{
+    NamespaceId,
     fixtures::*,
     plan::{IpvlanMode, Route},
 };
 
 /// A kernel as a table, and what another operation has made.
-#[derive(Default)]
 struct Table {
+    realm: Namespace,
     links: HashMap<LinkAt, LinkInfo>,
     our_addresses: Vec<(LinkAt, IpNetwork)>,
     anothers: Vec<Make>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            realm: Namespace::simulated(NamespaceId(1)),
+            links: HashMap::new(),
+            our_addresses: Vec::new(),
+            anothers: Vec::new(),
+        }
+    }
+}
+
 impl Evidence for Table {
+    fn realm(&self) -> &Namespace {
+        &self.realm
+    }
     fn link(&self, at: LinkAt) -> Result<Option<LinkInfo>> {
         Ok(self.links.get(&at).cloned())
     }
@@ -212,6 +227,41 @@ fn a_removal_of_a_link_needs_its_mac_and_is_not_repeated_on_what_another_made_si
     };
     assert_eq!(count(removal(), false, &table), 1);
     assert_eq!(count(removal(), true, &table), 0);
+}
+
+#[test]
+fn a_lent_link_goes_back_by_itself_and_another_in_its_place_does_not() {
+    let at = sandbox(INSIDE);
+    let lent = LentLink {
+        from: index(7),
+        was: name("plug7"),
+        at,
+        name: name("eth0"),
+        mac: mac(7),
+        kind: "veth".into(),
+    };
+    let given = Make::Set {
+        link: at,
+        to: LinkSetting::Mac(mac(8)),
+        was: None,
+    };
+    let plan = plan(vec![Make::Lend(lent), given, address(at, "10.0.0.2/24")]);
+    for (what, kind, mac_there, moved) in [
+        ("as it was", "veth", 7, true),
+        ("with the MAC that it was given", "veth", 8, true),
+        ("another's", "veth", 9, false),
+        ("of another kind", "macvlan", 7, false),
+    ] {
+        let table = Table {
+            links: [(at, info(at, kind, mac(mac_there)))].into(),
+            ..Table::default()
+        };
+        for style in [Style::Delete, Style::Retire { group: 7 }] {
+            let (sandbox, realm) = down(&plan, Stands::Yes, style, &table);
+            assert_eq!(words(&sandbox), if moved { vec!["MoveLink"] } else { vec![] }, "{what}");
+            assert!(realm.is_empty(), "{what}: {realm:?}");
+        }
+    }
 }
 
 #[test]

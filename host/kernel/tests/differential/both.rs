@@ -104,6 +104,9 @@ impl<'a> Side<'a> {
         {
             *sandbox = self.sandbox.clone();
         }
+        if let Request::MoveLink { to, .. } = &mut request {
+            *to = self.sandbox.clone();
+        }
         let mut answers = self.kernel.send(self.namespace(step.place), &[request]).unwrap();
         assert_eq!(answers.len(), 1, "one answer a request");
         outcome(answers.remove(0))

@@ -26,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Vec<Step>)> {
         ("gateways that are this host itself", own_gateways()),
         ("rules for what this host sends", sent_by_host()),
         ("what outlives the carrier", carrier()),
+        ("a link that is lent and comes back", lent()),
     ]
 }
 
@@ -46,6 +47,38 @@ pub fn populated() -> Vec<Step> {
     steps.extend([
         sandbox(via("0.0.0.0/0", "10.0.0.1", 102)),
         sandbox(via("::/0", "fd00::1", 102)),
+    ]);
+    steps
+}
+
+/// From the realm to the sandbox, whose stand-in is the only namespace that a sequence can name.
+fn lent() -> Vec<Step> {
+    let to_sandbox = |number, name: &str, new| {
+        realm(Request::MoveLink {
+            index: index(number),
+            to: the_sandbox().unwrap(),
+            name: name.parse().unwrap(),
+            new_index: index(new),
+        })
+    };
+    let mut steps = populated();
+    steps.extend([
+        realm(address(104, "10.0.1.1/24")),
+        realm(neighbour(104, "10.0.1.9")),
+        realm(via("10.9.0.0/24", "10.0.1.9", 104)),
+        to_sandbox(100, "x", 110),
+        to_sandbox(1, "x", 110),
+        to_sandbox(109, "x", 110),
+        to_sandbox(104, "lo", 110),
+        to_sandbox(104, "x", 102),
+        to_sandbox(104, "x", 110),
+        to_sandbox(104, "y", 111),
+        sandbox(up(110)),
+        sandbox(address(110, "10.0.1.2/24")),
+        realm(set(103, LinkSetting::Up(false))),
+        to_sandbox(101, "p", 112),
+        sandbox(set(112, LinkSetting::Mtu(1400))),
+        realm(Request::DeleteLink { index: index(103) }),
     ]);
     steps
 }

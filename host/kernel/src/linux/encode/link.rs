@@ -227,6 +227,23 @@ pub(super) fn rename(index: Ifindex, name: &LinkName) -> Message {
     change(index, LinkAttribute::IfName(name.to_string()))
 }
 
+/// To another namespace, under a name and an index there.
+pub(super) fn move_to(index: Ifindex, to: &Namespace, name: &LinkName, new_index: Ifindex) -> Result<Message> {
+    let fd = to.fd().ok_or_else(|| KernelError::Malformed {
+        operation: "move link",
+        object: name.to_string(),
+        problem: "the namespace that it is to go to is not open".to_owned(),
+    })?;
+    // An index fits the kernel's signed 32 bits: Ifindex holds no other.
+    let new_index = i32::try_from(new_index.get()).unwrap_or(i32::MAX);
+    let attributes = vec![
+        LinkAttribute::IfName(name.to_string()),
+        LinkAttribute::NewIfIndex(new_index),
+        LinkAttribute::NetNsFd(fd.as_raw_fd()),
+    ];
+    Ok(serialised(0, &RouteNetlinkMessage::SetLink(message(index, attributes))))
+}
+
 /// Down, a port of nothing, and in the reaper's group.
 pub(super) fn retire(index: Ifindex, group: u32) -> Message {
     set_flags(

@@ -41,6 +41,12 @@ pub(super) fn message(request: &Request) -> Option<Result<Message>> {
         } if !is_tap(link) => {
             return Some(link::create(link, *controller, *group, sandbox.as_ref()));
         }
+        Request::MoveLink {
+            index,
+            to,
+            name,
+            new_index,
+        } => return Some(link::move_to(*index, to, name, *new_index)),
         Request::SetLink { index, setting } => link::set(*index, setting),
         Request::SetAlias { index, alias } => link::set_alias(*index, alias),
         Request::RenameLink { index, name } => link::rename(*index, name),
