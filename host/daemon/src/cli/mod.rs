@@ -3,6 +3,7 @@
 //! Exit codes: 0 well, 1 the host or the command refused, 2 the command line is wrong; `run` and `exec` pass on their command's.
 
 mod arguments;
+mod doctor;
 mod driver;
 mod driver_options;
 mod etc;
@@ -64,6 +65,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Show the host
     Info,
+    /// Tell whether the runtimes on this machine find the host, and how to mend it where they do not
+    Doctor,
     /// Run a command in a sandbox of its own
     Run(run::Arguments),
     /// Show what happens, as it happens
@@ -123,6 +126,7 @@ impl Command {
     async fn run(self, mut session: Session) -> Outcome {
         match self {
             Self::Info => info::show(&mut session).await,
+            Self::Doctor => doctor::show(&mut session).await,
             Self::Run(arguments) => arguments.run(session).await,
             Self::Events(arguments) => arguments.run(session).await,
             Self::Network(command) => command.run(&mut session).await,

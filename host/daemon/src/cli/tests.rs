@@ -4,9 +4,10 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use jackfield_model::{Error, ErrorCode, Options};
 use serde_json::json;
 
-use super::{Cli, Failure, driver, events, info, network, sandbox};
+use super::{Cli, Failure, doctor, driver, events, info, network, sandbox};
 use crate::{
     client::ClientError,
+    doctor::{Finding, State},
     wire::{Driver, Endpoint, Event, Info, Network, Problem, Sandbox},
 };
 
@@ -106,6 +107,32 @@ fn tables() {
     insta::assert_snapshot!("sandboxes", sandbox::listed(&sandboxes()));
     insta::assert_snapshot!("drivers", driver::listed(&drivers()));
     insta::assert_snapshot!("nothing-there", network::listed(&[]));
+}
+
+#[test]
+fn what_a_doctor_says() {
+    let finding = |subject: &str, state, says: &str, fix: Option<&str>| Finding {
+        subject: subject.to_owned(),
+        state,
+        says: says.to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let findings = [
+        finding("kernel", State::Well, "Linux 6.18.0", None),
+        finding(
+            "host",
+            State::Broken,
+            "nobody answers on /run/jackfield/jackfield.sock",
+            Some("systemctl enable --now jackfield"),
+        ),
+        finding(
+            "containerd",
+            State::Note,
+            "uses another network",
+            Some("jackfield network inspect --cni NAME"),
+        ),
+    ];
+    insta::assert_snapshot!("doctor", doctor::described(&findings));
 }
 
 #[test]
