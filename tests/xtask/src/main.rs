@@ -6,6 +6,7 @@ mod build;
 mod demo;
 mod failure;
 mod inside;
+mod package;
 mod setup;
 mod tidy;
 
@@ -39,6 +40,8 @@ enum Task {
     },
     /// Build the drivers as components, and print where they are
     Drivers,
+    /// Make the Debian package
+    Package,
     /// Run a command inside private namespaces
     #[command(hide = true)]
     Inside {
@@ -90,6 +93,7 @@ fn run(task: Task) -> Result<(), Failure> {
                 .for_each(|d| println!("{}", build::component(d).display()));
             Ok(())
         }
+        Task::Package => package::make(),
         Task::Inside { command } => inside::become_command(&command),
         Task::DemoInside => demo::run(),
     }

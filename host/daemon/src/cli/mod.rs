@@ -12,6 +12,7 @@ mod exec;
 mod failure;
 mod info;
 mod leases;
+mod manual;
 mod network;
 mod output;
 mod pools;
@@ -80,6 +81,11 @@ enum Command {
     /// Drivers
     #[command(subcommand)]
     Driver(driver::Command),
+    /// Print the completions of a shell
+    Completions(manual::Completions),
+    /// Writes the manual pages; for packages
+    #[command(hide = true)]
+    ManualPages(manual::Pages),
     /// Compiles a component that comes on standard input; for the host itself
     #[command(hide = true)]
     CompileComponent,
@@ -106,6 +112,8 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => arguments.run(socket),
             Command::CompileComponent => Ok(serve::compile_component()),
+            Command::Completions(arguments) => arguments.run(),
+            Command::ManualPages(arguments) => arguments.run(),
             command => {
                 let socket = socket.unwrap_or_else(|| socket_in(&Places::of_this_user().run_dir));
                 let session = Session {
@@ -132,7 +140,9 @@ impl Command {
             Self::Network(command) => command.run(&mut session).await,
             Self::Sandbox(command) => command.run(session).await,
             Self::Driver(command) => command.run(&mut session).await,
-            Self::Serve(_) | Self::CompileComponent => unreachable!("run without a client"),
+            Self::Serve(_) | Self::CompileComponent | Self::Completions(_) | Self::ManualPages(_) => {
+                unreachable!("run without a client")
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod outside;
 mod pools;
 mod socket;
 mod stop;
+mod systemd;
 mod wiring;
 
 pub(crate) use pools::default_pools;
@@ -24,6 +25,7 @@ pub(crate) use wiring::{Parts, assemble};
 
 use std::{
     io,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -62,7 +64,11 @@ pub(crate) struct Options {
 /// neither be used nor dropped inside another.
 pub(crate) fn run(options: Options) -> Result<()> {
     log();
-    socket::refuse_living(&options.socket)?;
+    let mut inherited = systemd::Inherited::of_this_process();
+    let open = inherited.take(&options.socket);
+    if open.is_none() {
+        socket::refuse_living(&options.socket)?;
+    }
     wiring::make_folders(&options)?;
     // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
     umask(Mode::from_bits_truncate(0o077));
@@ -75,7 +81,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         .max_blocking_threads(connections::CONNECTIONS as usize + OTHER_THREADS)
         .build()
         .map_err(failed)?;
-    let result = runtime.block_on(serve(&options.socket, host.clone(), names));
+    let result = runtime.block_on(serve(&options.socket, open, host.clone(), names));
     runtime.shutdown_timeout(LAST_CALLS);
     // What was taken down in the last moments is half gone; a successor would finish it, but there may be none.
     if !host.controller.quiesce() {
@@ -107,12 +113,17 @@ fn log() {
         .init();
 }
 
-async fn serve(path: &Path, host: Host, names: Server) -> Result<()> {
+/// `open`: the socket, where it was listened on before.
+async fn serve(path: &Path, open: Option<UnixListener>, host: Host, names: Server) -> Result<()> {
     let stop = stop::on_signals(host.events.clone())?;
-    let listener = socket::listen(path)?;
+    let listener = match open {
+        Some(open) => socket::inherit(open)?,
+        None => socket::listen(path)?,
+    };
     tokio::spawn(links::watch(host.controller.clone()));
     tokio::spawn(names::serve(names));
     tracing::info!("serving on {}", path.display());
+    systemd::ready();
     connections::serve(listener.accepts, api::router(host), stop).await;
     listener.guard.remove();
     tracing::info!("stopped; networks and sandboxes stay as they are");

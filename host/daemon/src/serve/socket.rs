@@ -5,7 +5,7 @@ use std::{
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-        net::UnixStream,
+        net::{UnixListener as StdListener, UnixStream},
     },
     path::{Path, PathBuf},
 };
@@ -25,12 +25,9 @@ pub(super) struct Listener {
     pub guard: Guard,
 }
 
-/// Removes the file, if it is still ours.
+/// Removes the file, if it is still ours. The file of an inherited socket is its opener's.
 #[derive(Debug)]
-pub(super) struct Guard {
-    path: PathBuf,
-    inode: (u64, u64),
-}
+pub(super) struct Guard(Option<(PathBuf, (u64, u64))>);
 
 /// Refuses to go on when somebody answers at that path already.
 ///
@@ -84,10 +81,23 @@ pub(super) fn listen(path: &Path) -> Result<Listener> {
     let inode = inode(path).map_err(failed)?;
     Ok(Listener {
         accepts,
-        guard: Guard {
-            path: path.to_owned(),
-            inode,
-        },
+        guard: Guard(Some((path.to_owned(), inode))),
+    })
+}
+
+/// Goes on with a socket that somebody opened before.
+pub(super) fn inherit(open: StdListener) -> Result<Listener> {
+    let failed = |cause: io::Error| {
+        Error::new(
+            ErrorCode::Unavailable,
+            "the host cannot listen on the socket that it inherited",
+        )
+        .caused_by(cause)
+    };
+    open.set_nonblocking(true).map_err(failed)?;
+    Ok(Listener {
+        accepts: UnixListener::from_std(open).map_err(failed)?,
+        guard: Guard(None),
     })
 }
 
@@ -102,10 +112,11 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 impl Guard {
     /// Removes the file, unless another host has put its own there.
     pub fn remove(self) {
-        if inode(&self.path).is_ok_and(|there| there == self.inode)
-            && let Err(error) = fs::remove_file(&self.path)
+        let Some((path, inode_then)) = self.0 else { return };
+        if inode(&path).is_ok_and(|there| there == inode_then)
+            && let Err(error) = fs::remove_file(&path)
         {
-            tracing::warn!("the socket {} stays behind: {error}", self.path.display());
+            tracing::warn!("the socket {} stays behind: {error}", path.display());
         }
     }
 }

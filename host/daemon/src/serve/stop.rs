@@ -31,6 +31,7 @@ pub(super) fn on_signals(events: Arc<Events>) -> Result<Stop> {
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         tracing::info!("stopping");
+        super::systemd::stopping();
         events.close();
         say.send_replace(true);
     });

@@ -1,6 +1,6 @@
 //! Which kinds of links this kernel has.
 
-use std::path::Path;
+use std::fs::File;
 
 use nix::errno::Errno;
 
@@ -10,13 +10,14 @@ use crate::Result;
 /// The device that TUN and TAP links are made by.
 pub(super) const TUN_DEVICE: &str = "/dev/net/tun";
 
-/// See [`crate::Kernel::supports`]. Asked in a namespace made for it and gone with the answer, since the question is a creation.
+/// See [`crate::Kernel::supports`]. TUN and TAP links are made by their device, and to a question like the others' the kernel answers as if it
+/// did not know them; opening the device makes no link. Others are asked for in a namespace made for it and gone with the answer, since the question is a creation.
 pub(super) fn supports(linux: &Linux, kind: &str) -> Result<bool> {
     if lock(&linux.kinds).contains(kind) {
         return Ok(true);
     }
     let known = match kind {
-        "tap" | "tun" => Path::new(TUN_DEVICE).exists() && has("tun")?,
+        "tap" | "tun" => File::options().read(true).write(true).open(TUN_DEVICE).is_ok(),
         kind => has(kind)?,
     };
     if known {

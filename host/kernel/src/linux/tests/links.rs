@@ -313,5 +313,8 @@ fn a_kind_is_known_or_not_and_asking_leaves_nothing() {
         assert!(bench.kernel.supports(kind).unwrap(), "{kind}");
     }
     assert!(!bench.kernel.supports("no-such-kind").unwrap());
+    // Where its device opens, the kernel makes TAP links, as `a_link_of_each_kind_is_made_as_asked` shows.
+    let device = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
+    assert_eq!(bench.kernel.supports("tap").unwrap(), device.is_ok());
     assert_eq!(bench.dump(), before);
 }
