@@ -95,6 +95,26 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<Note>,
     },
+    /// What a committed plan has in the firewall is about to be changed into what this one has.
+    Amend {
+        /// The operation.
+        operation: OperationId,
+        /// Its plan from the next [`Record::Amended`] on.
+        plan: Plan,
+    },
+    /// That is done.
+    Amended {
+        /// The operation.
+        operation: OperationId,
+        /// What the controller now knows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Note>,
+    },
+    /// That came to nothing: the plan is what it was.
+    Unamended {
+        /// The operation.
+        operation: OperationId,
+    },
     /// The removals of a committed plan have been done. Without this they are done again after a crash, with it never: a later
     /// operation may have made the same again.
     Removed {

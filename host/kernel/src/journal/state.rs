@@ -7,6 +7,7 @@
 //!               +-------------- Release -------------------+  |
 //!               +-------------- Done --------------------> (forgotten)
 //! ```
+//! A Committed one may be between its plan and the next: from Amend to Amended, or to Unamended.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -44,6 +45,8 @@ pub struct Entry {
     pub raises_loopback: bool,
     /// Its steps. `was` of a setting is handed on when an older operation that changed the same setting goes: see `State::retract`.
     pub plan: Arc<Plan>,
+    /// What is to take its place; until that is on record too, it may or may not stand in the firewall instead.
+    pub next: Option<Arc<Plan>>,
     /// How far it is.
     pub phase: Phase,
     /// Its removals have been done.
@@ -80,6 +83,7 @@ impl State {
                     sandbox,
                     raises_loopback,
                     plan: Arc::new(plan),
+                    next: None,
                     phase: Phase::Begun,
                     removed: false,
                     inherited: false,
@@ -92,6 +96,16 @@ impl State {
                 self.note(notes);
                 self.change(&operation, |entry| entry.phase = Phase::Committed);
             }
+            Record::Amend { operation, plan } => self.change(&operation, |entry| entry.next = Some(Arc::new(plan))),
+            Record::Amended { operation, notes } => {
+                self.note(notes);
+                self.change(&operation, |entry| {
+                    if let Some(next) = entry.next.take() {
+                        entry.plan = next;
+                    }
+                });
+            }
+            Record::Unamended { operation } => self.change(&operation, |entry| entry.next = None),
             Record::Removed { operation } => self.change(&operation, |entry| entry.removed = true),
             Record::Release { operation, notes } => {
                 self.note(notes);
@@ -194,6 +208,10 @@ impl State {
                     notes: vec![],
                 });
             }
+            records.extend(entry.next.map(|next| Record::Amend {
+                operation: operation.clone(),
+                plan: Arc::unwrap_or_clone(next),
+            }));
             if removed {
                 records.push(Record::Removed {
                     operation: operation.clone(),
@@ -481,6 +499,10 @@ mod tests {
         });
         records.push(begin(&id('d'), forwarding("1", "1")));
         records.push(Record::Done { operation: id('d') });
+        records.push(Record::Amend {
+            operation: id('c'),
+            plan: Plan::default(),
+        });
         let (state, rebuilt) = (replayed(records), State::default());
         let rebuilt = state.records().into_iter().fold(rebuilt, |mut s, r| {
             s.apply(r);

@@ -129,12 +129,11 @@ pub enum FirewallRule {
         /// The member, by name.
         link: LinkName,
     },
-    /// New connections to a virtual address are spread over these, evenly. Where both sides stand, the first is used: so one takes the other's
-    /// place without a moment in which there is none.
+    /// New connections to a virtual address are spread over these, evenly. Where both sides stand, the first is used.
     Spread {
         /// The virtual address.
         address: IpAddr,
-        /// False for the first.
+        /// False for the first. The second is that of older hosts, which went from side to side where a plan's rules are amended now.
         side: bool,
         /// 1 to 256 addresses of its family.
         targets: Vec<IpAddr>,

@@ -12,9 +12,11 @@
 //!                                             ^
 //!                        (crash before the commit: undone at the next start)
 //! ```
+//! A committed operation's part in the firewall may be amended, in the same way: on record, one transaction, on record; or taken back.
 //!
 //! One thread at a time writes to a realm: the kernel's own lock is one for all, so more would only wait elsewhere.
 
+mod amend;
 mod applied;
 mod apply;
 mod core;
@@ -159,6 +161,15 @@ impl Realm {
         self.core.apply(&joint, sandbox)?;
         let namespace = sandbox.map(|s| s.namespace.clone());
         Ok(Applied::new(self.core.clone(), &joint, namespace))
+    }
+
+    /// Changes what a committed operation has in the firewall, where it has nothing else, into that of another plan: in one transaction, so
+    /// that each packet sees all of the one or all of the other. Its notes are journalled when it stands.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or that there is no such operation, or more than the firewall to change: then all is as it was.
+    pub fn amend(&self, operation: &OperationId, plan: &Plan, notes: Vec<Note>) -> Result<()> {
+        self.core.amend(operation, plan, notes)
     }
 
     /// Takes back a committed operation, last make first, on the state the journal has; journals `notes` with the beginning of it.

@@ -3,6 +3,7 @@
 //! ```text
 //!   Begun      --> taken back --> Done
 //!   Releasing  --> taken back again, on evidence --> reaper --> Done
+//!   Committed, being amended --> the firewall as it was --> Committed
 //!   Committed  --> looked for: Standing, or Lost because ...; its removals done again where their end is not on record
 //!   a link of ours that no operation knows --> reaper
 //! ```
@@ -57,6 +58,10 @@ impl Core {
     }
 
     fn resume(&self, operation: &OperationId, entry: &Entry) {
+        if entry.next.is_some() {
+            let _writing = self.write();
+            self.unamend(operation);
+        }
         match entry.phase {
             Phase::Committed if entry.removed || entry.plan.removals.is_empty() => {}
             Phase::Committed => self.queue.push(Work::Removals(operation.clone())),

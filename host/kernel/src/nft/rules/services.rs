@@ -5,9 +5,9 @@
 //!   saddr . original daddr @virtual*          -> masquerade: who asks is on the endpoint's own link, and the reply would miss us
 //! ```
 //!
-//! A service has [`BUCKETS`] elements however many endpoints it has. It has two sides, and buckets of one of them as a rule. When endpoints come
-//! or go, the other side is filled in one transaction, then this one is emptied: at every moment each connection finds an endpoint that is there.
-//! Connections that stand are conntrack's: they stay where they are.
+//! A service has [`BUCKETS`] elements however many endpoints it has. When endpoints come or go, they are replaced in one transaction: at every
+//! moment each connection finds an endpoint that is there. Connections that stand are conntrack's: they stay where they are. There are two
+//! sides for the sake of services that an older host made: it filled the one before it emptied the other.
 
 use super::{FIRST, destination, only, original_destination, source};
 use crate::nft::{elements::BUCKETS, expression::Expression, layout::Family};

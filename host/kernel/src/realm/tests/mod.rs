@@ -1,5 +1,6 @@
 //! What a realm promises, on the simulated kernel.
 
+mod amend;
 mod crash;
 mod faults;
 mod life;
