@@ -247,8 +247,10 @@ impl Inner {
 
     pub(super) fn retry_waiting(self: &Arc<Self>) {
         for place in self.places() {
-            for id in place.change(|s| s.begin_retry_waiting()) {
-                self.reapply(&place, &id);
+            let waiting = place.change(|s| s.begin_retry_waiting());
+            waiting.iter().for_each(|id| self.reapply(&place, id));
+            if !waiting.is_empty() {
+                self.update_services(&place);
             }
             self.settle_uplinks(&place);
         }

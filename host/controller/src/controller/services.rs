@@ -1,8 +1,14 @@
 //! Services: a virtual address for endpoints that joined under one name, spread over by the host's nftables table.
 //!
 //! A service is two operations. The *anchor* has the virtual addresses on the link of the network's gateway, where the sandboxes look for them,
-//! as long as there is the service. The *spread* says over which endpoints; whenever they change, the next spread is applied on the other side,
-//! and then the one before is released. Killed in between, the journal's note says which of the two counts; recovery takes the other back.
+//! as long as there is the service. The *spread* says over which endpoints; whenever they change, it is changed in place, in one transaction.
+//!
+//! ```text
+//!   (none) --first endpoint--> stands --an endpoint comes or goes--> stands --last endpoint--> (none)
+//!     ^                          |                                     ^
+//!     |                          +--a start finds its operations lost--> fallen, its addresses kept --+
+//!     +---------------------------------------------------------- nobody is behind it any more -------+
+//! ```
 //!
 //! An endpoint is in its service from when it stands until before it goes. The name service is told of each change while the turn lasts, so that
 //! it hears of them in their order.
@@ -14,7 +20,7 @@ use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, OperationId, Optio
 
 use super::{Inner, place::Place};
 use crate::{
-    state::{EndpointRecord, Network, ServiceKey, ServiceRecord, Standing, Stay},
+    state::{EndpointRecord, Network, NetworkPhase, ServiceKey, ServiceRecord, Standing, Stay},
     store::notes,
 };
 
@@ -45,7 +51,7 @@ impl Inner {
         let _turn = place.turn_to_serve();
         let (targets, there) = place.look(|s| (s.service_targets(key), s.services.get(key).cloned()));
         let done = match there {
-            None if targets.is_empty() => return Ok(()),
+            None if targets.is_empty() => return self.forget_fallen(place, key),
             Some(service) if service.targets == targets => Ok(()),
             None => self.begin_service(place, key, targets),
             Some(service) if targets.is_empty() => self.end_service(place, key, &service),
@@ -58,7 +64,7 @@ impl Inner {
     fn begin_service(&self, place: &Place, key: &ServiceKey, targets: Vec<IpAddr>) -> Result<()> {
         let network = place.network(&key.0)?;
         refuse_unreachable(&network)?;
-        let addresses = place.change(|s| s.lease_for_service(&key.0))?;
+        let addresses = place.change(|s| s.lease_for_service(key))?;
         if addresses.is_empty() {
             let message = format!(
                 "network {} gives out no addresses: there is none for a service",
@@ -66,7 +72,7 @@ impl Inner {
             );
             return Err(Error::invalid(message));
         }
-        let unwind = place.unwind(|s| s.ipam.release(&key.0, &addresses));
+        let unwind = place.unwind(|s| s.return_lease_of_service(key, &addresses));
         let record = ServiceRecord {
             network: key.0.clone(),
             name: key.1.clone(),
@@ -80,9 +86,8 @@ impl Inner {
             operation: record.spread.clone(),
             plan: spread(&record)?,
         };
-        let applied = place
-            .realm
-            .apply_with(&record.anchor, &anchor(place, &network, &addresses)?, &[rider], None)?;
+        let anchor_plan = anchor(place, &network, &addresses)?;
+        let applied = place.realm.apply_with(&record.anchor, &anchor_plan, &[rider], None)?;
         applied.commit(vec![notes::service(place.id(), &record)])?;
         unwind.disarm();
         self.say_service(&record, "create");
@@ -91,17 +96,12 @@ impl Inner {
     }
 
     fn turn_service(&self, place: &Place, service: ServiceRecord, targets: Vec<IpAddr>) -> Result<()> {
-        let next = ServiceRecord {
-            spread: OperationId::random(),
-            side: !service.side,
-            targets,
-            ..service.clone()
-        };
-        let applied = place.realm.apply(&next.spread, &spread(&next)?, None)?;
-        applied.commit(vec![notes::service(place.id(), &next)])?;
+        let next = ServiceRecord { targets, ..service };
+        let notes = vec![notes::service(place.id(), &next)];
+        place.realm.amend(&next.spread, &spread(&next)?, notes)?;
         self.say_service(&next, "update");
         place.change(|s| s.set_service(next));
-        Ok(place.realm.release(&service.spread, Vec::new())?)
+        Ok(())
     }
 
     fn end_service(&self, place: &Place, key: &ServiceKey, service: &ServiceRecord) -> Result<()> {
@@ -113,27 +113,44 @@ impl Inner {
         Ok(())
     }
 
-    /// After recovery: what was cut off between an endpoint and its service, and the names of all of them.
+    /// After recovery, and when a network that waited stands again: what was cut off between an endpoint and its service, and the names of all.
     pub(super) fn update_services(&self, place: &Place) {
-        for key in place.look(|s| s.all_services()) {
+        let ready = |key: &ServiceKey| place.network(&key.0).is_ok_and(|n| n.phase == NetworkPhase::Ready);
+        for key in place.look(|s| s.all_services()).into_iter().filter(ready) {
             if let Err(error) = self.update_service(place, &key) {
                 tracing::error!(service = %key.1, %error, "a service is not what its endpoints are");
             }
         }
     }
 
-    /// Takes up what an earlier host left, as far as it stands. The rest is made anew by [`Self::update_services`].
+    /// Takes up what an earlier host left. Where its operations are lost, or its network has to be applied again, it keeps its addresses, which
+    /// people may have written down, and is made anew by [`Self::update_services`].
     pub(super) fn take_up_service(
         &self,
         place: &Place,
         record: ServiceRecord,
         stands: impl Fn(&OperationId) -> bool,
     ) -> Result<()> {
-        if place.network(&record.network).is_ok() && stands(&record.anchor) && stands(&record.spread) {
-            place.change(|s| s.set_service(record));
-            return Ok(());
+        let Ok(network) = place.network(&record.network) else {
+            return self.append_notes(vec![notes::no_service(place.id(), &record)]);
+        };
+        let whole = network.phase == NetworkPhase::Ready && stands(&record.anchor) && stands(&record.spread);
+        place.change(|s| {
+            if whole {
+                s.set_service(record);
+            } else {
+                s.set_fallen_service(record);
+            }
+        });
+        Ok(())
+    }
+
+    /// Nobody is behind a service that fell: its addresses are free, and it is off the record.
+    fn forget_fallen(&self, place: &Place, key: &ServiceKey) -> Result<()> {
+        match place.change(|s| s.remove_fallen_service(key)) {
+            Some(record) => self.append_notes(vec![notes::no_service(place.id(), &record)]),
+            None => Ok(()),
         }
-        self.append_notes(vec![notes::no_service(place.id(), &record)])
     }
 
     fn say_service(&self, service: &ServiceRecord, action: &str) {

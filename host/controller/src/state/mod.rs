@@ -170,6 +170,8 @@ pub struct RealmState {
     pub ipam: Ipam,
     /// Names that stand for several endpoints of a network.
     pub services: BTreeMap<ServiceKey, ServiceRecord>,
+    /// Those that an earlier host had and whose operations are lost, until they are made anew.
+    pub fallen_services: BTreeMap<ServiceKey, ServiceRecord>,
     network_names: BTreeMap<Name, NetworkId>,
     sandbox_names: BTreeMap<Name, SandboxId>,
     /// Counts endpoints and joins, so that "the oldest" has a meaning.

@@ -63,7 +63,8 @@ pub struct ServiceRecord {
     pub anchor: OperationId,
     /// The operation that spreads connections to them.
     pub spread: OperationId,
-    /// On which side that is: the next one is on the other.
+    /// On which side that is: the first, unless an older host moved it, which changed sides with each change of the endpoints.
+    #[serde(default)]
     pub side: bool,
     /// The endpoints' addresses.
     pub targets: Vec<std::net::IpAddr>,

@@ -1,7 +1,10 @@
 //! Services: names in a network that stand for several endpoints, each with a virtual address of its own.
 //!
 //! ```text
-//!   (none) --its first endpoint joins--> on one side <--an endpoint comes or goes--> on the other --its last leaves--> (none)
+//!   (none) --its first endpoint joins--> there --its last leaves--> (none)
+//!                                         ^  |
+//!              made anew at its addresses |  | a start finds it lost
+//!                                       fallen --nobody is behind it--> (none)
 //! ```
 
 use std::net::IpAddr;
@@ -51,20 +54,46 @@ impl RealmState {
     pub fn all_services(&self) -> Vec<ServiceKey> {
         let of = |e: &Endpoint| Some((e.record.spec.network.clone(), e.serves()?.clone()));
         let mut keys: Vec<ServiceKey> = self.endpoints.values().filter_map(of).collect();
-        keys.extend(self.services.keys().cloned());
+        keys.extend(self.services.keys().chain(self.fallen_services.keys()).cloned());
         keys.sort();
         keys.dedup();
         keys
     }
 
-    /// One address of each family of the network.
-    pub fn lease_for_service(&mut self, network: &NetworkId) -> Result<Vec<IpNetwork>, Denied> {
-        Ok(self.ipam.request(network, &[], &[])?)
+    /// One address of each family of the network: those that it had, where it fell.
+    pub fn lease_for_service(&mut self, key: &ServiceKey) -> Result<Vec<IpNetwork>, Denied> {
+        match self.fallen_services.get(key) {
+            Some(fallen) => Ok(fallen.addresses.clone()),
+            None => Ok(self.ipam.request(&key.0, &[], &[])?),
+        }
+    }
+
+    /// It came to nothing; one that fell before keeps its addresses.
+    pub fn return_lease_of_service(&mut self, key: &ServiceKey, addresses: &[IpNetwork]) {
+        if !self.fallen_services.contains_key(key) {
+            self.ipam.release(&key.0, addresses);
+        }
+    }
+
+    /// A service of the journal whose operations are lost: nobody else gets its addresses.
+    pub fn set_fallen_service(&mut self, record: ServiceRecord) {
+        self.ipam.restore(&record.network, &record.addresses, |_| false);
+        self.fallen_services
+            .insert((record.network.clone(), record.name.clone()), record);
+    }
+
+    /// It is not waited for any more.
+    pub fn remove_fallen_service(&mut self, key: &ServiceKey) -> Option<ServiceRecord> {
+        let record = self.fallen_services.remove(key)?;
+        self.ipam.release(&record.network, &record.addresses);
+        Some(record)
     }
 
     /// A service is so, new or from the journal: its addresses are taken.
     pub fn set_service(&mut self, record: ServiceRecord) {
         self.ipam.restore(&record.network, &record.addresses, |_| false);
+        self.fallen_services
+            .remove(&(record.network.clone(), record.name.clone()));
         self.services
             .insert((record.network.clone(), record.name.clone()), record);
     }
