@@ -18,6 +18,8 @@ pub enum Measured {
     DriverCallFresh,
     PublishFirst,
     PublishTenThousandth,
+    ServiceFirst,
+    ServiceUpdate,
     NamesOne,
     NamesAll,
     DnsmasqOne,
@@ -35,7 +37,7 @@ pub enum Measured {
 
 impl Measured {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::JoinFloor,
         Self::JoinKernel,
         Self::JoinApiBridge,
@@ -47,6 +49,8 @@ impl Measured {
         Self::DriverCallFresh,
         Self::PublishFirst,
         Self::PublishTenThousandth,
+        Self::ServiceFirst,
+        Self::ServiceUpdate,
         Self::NamesOne,
         Self::NamesAll,
         Self::DnsmasqOne,
@@ -76,6 +80,8 @@ impl Measured {
             Self::DriverCallFresh => "driver/call-fresh",
             Self::PublishFirst => "publish/first",
             Self::PublishTenThousandth => "publish/10000th",
+            Self::ServiceFirst => "service/update-first",
+            Self::ServiceUpdate => "service/update",
             Self::NamesOne => "names/answer",
             Self::NamesAll => "names/burst",
             Self::DnsmasqOne => "names/answer-dnsmasq",
@@ -106,6 +112,7 @@ impl Measured {
             Self::JoinKernel | Self::JoinApiBridge | Self::JoinNaive => Some(Self::JoinFloor),
             Self::JoinApiComponent => Some(Self::JoinApiBridge),
             Self::PublishTenThousandth => Some(Self::PublishFirst),
+            Self::ServiceUpdate => Some(Self::ServiceFirst),
             Self::NamesOne => Some(Self::DnsmasqOne),
             Self::NamesAll => Some(Self::DnsmasqAll),
             Self::JoinTenth => Some(Self::JoinTenthFloor),
@@ -130,6 +137,8 @@ impl Measured {
             Self::DriverCallFresh => "a fresh instance and a call",
             Self::PublishFirst => "HTTP, a port of an endpoint, on a host without any",
             Self::PublishTenThousandth => "HTTP, the same beside 9,999 others",
+            Self::ServiceFirst => "the kernel crate: an endpoint comes to a service with one",
+            Self::ServiceUpdate => "the same, to a service with 200",
             Self::NamesOne => "a name asked for in one of 500 sandboxes",
             Self::NamesAll => "each answer when 200 of them ask at once",
             Self::DnsmasqOne => "a name asked of dnsmasq",

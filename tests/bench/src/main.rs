@@ -5,10 +5,10 @@
 //! one another, so that the thousands of namespaces of one are gone when the next begins.
 //!
 //! ```text
-//!   Host                        Ports     Names          Scale               Mass                  each a Part
-//!   Floor Naive KernelCrate     Publish   Answers        Floor, Nth          Floor, Sandboxes      each a Subject
-//!   Join Cached Cold Call        |         |              |                   |
-//!     +------ interleave --------+---------+--------------+-------------------+--> Samples --> table, JSON
+//!   Host                        Ports     Services   Names     Scale          Mass                  each a Part
+//!   Floor Naive KernelCrate     Publish   Service    Answers   Floor, Nth     Floor, Sandboxes      each a Subject
+//!   Join Cached Cold Call        |         |          |         |              |
+//!     +------ interleave --------+---------+----------+---------+--------------+--> Samples --> table, JSON
 //! ```
 #![forbid(unsafe_code)]
 
@@ -31,6 +31,7 @@ mod publish;
 mod quiet;
 mod raw;
 mod report;
+mod service;
 mod subject;
 mod wanted;
 
@@ -62,6 +63,9 @@ struct Arguments {
     /// Only published ports
     #[arg(long, group = "part")]
     ports_only: bool,
+    /// Only services
+    #[arg(long, group = "part")]
+    services_only: bool,
     /// Only names
     #[arg(long, group = "part")]
     names_only: bool,
@@ -78,6 +82,7 @@ impl Arguments {
         let asked = [
             (self.kernel_only, Part::Kernel),
             (self.ports_only, Part::Ports),
+            (self.services_only, Part::Services),
             (self.names_only, Part::Names),
             (self.scale_only, Part::Scale),
             (self.mass_only, Part::Mass),

@@ -8,7 +8,7 @@ use crate::{
     api, call, crowd,
     failure::{During, Result},
     figure::{Measured, Samples},
-    floor, kernel, mass, naive, names, nth, publish,
+    floor, kernel, mass, naive, names, nth, publish, service,
     subject::{self, Subject},
 };
 
@@ -30,6 +30,8 @@ pub enum Part {
     Host,
     /// Published ports.
     Ports,
+    /// Services.
+    Services,
     /// Names.
     Names,
     /// Joins on small and large networks.
@@ -40,7 +42,14 @@ pub enum Part {
 
 impl Part {
     /// All there is to measure, that with the fewest namespaces first.
-    pub const WHOLE: [Self; 5] = [Self::Host, Self::Ports, Self::Names, Self::Scale, Self::Mass];
+    pub const WHOLE: [Self; 6] = [
+        Self::Host,
+        Self::Ports,
+        Self::Services,
+        Self::Names,
+        Self::Scale,
+        Self::Mass,
+    ];
 
     /// Runs it.
     ///
@@ -52,6 +61,7 @@ impl Part {
             Self::Kernel => pace.interleave(by_netlink()?),
             Self::Host => beside_a_host(pace),
             Self::Ports => ports(pace),
+            Self::Services => services(pace),
             Self::Names => names(pace),
             Self::Scale => scale(pace),
             Self::Mass => masses(pace),
@@ -105,6 +115,14 @@ fn ports(pace: Pace) -> Result<Samples> {
     ])?;
     end(&[&empty, &full])?;
     Ok(samples)
+}
+
+/// A service that follows its endpoints, few and many.
+fn services(pace: Pace) -> Result<Samples> {
+    pace.interleave(vec![
+        Box::new(service::Service::of("bench-service", 1, Measured::ServiceFirst)?),
+        Box::new(service::Service::of("bench-service-200", 200, Measured::ServiceUpdate)?),
+    ])
 }
 
 /// Names of a host, and of dnsmasq where there is one.

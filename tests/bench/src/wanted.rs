@@ -55,7 +55,7 @@ pub fn verdicts(what: Measured, figures: &BTreeMap<Measured, Figure>) -> Vec<Ver
         Measured::DriverLoadCached => vec![median(5_000.0, "<= 5,000")],
         Measured::DriverLoadCold => vec![median(150_000.0, "<= 150,000")],
         Measured::DriverCallFresh => vec![median(40.0, "<= 40")],
-        Measured::PublishTenThousandth => times(1.20, "<= 1.20 x first"),
+        Measured::PublishTenThousandth | Measured::ServiceUpdate => times(1.20, "<= 1.20 x first"),
         Measured::NamesOne | Measured::NamesAll => times(1.0, "<= dnsmasq"),
         Measured::JoinTenth => beside
             .map(|f| median(f.median + ADDED, "<= floor + 150"))
