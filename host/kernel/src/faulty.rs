@@ -141,6 +141,10 @@ impl Kernel for Faulty {
         self.alive()?.create_namespace()
     }
 
+    fn create_deaf_namespace(&self) -> Result<Namespace> {
+        self.alive()?.create_deaf_namespace()
+    }
+
     fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace> {
         self.alive()?.open_namespace(source)
     }

@@ -55,6 +55,9 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// Makes a network namespace, with its loopback down and no name.
     fn create_namespace(&self) -> Result<Namespace>;
 
+    /// The same for a sandbox: links that it gets hear no router advertisements, from the moment that they are there.
+    fn create_deaf_namespace(&self) -> Result<Namespace>;
+
     /// Opens an existing one.
     ///
     /// # Errors

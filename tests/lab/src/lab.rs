@@ -27,6 +27,8 @@ use crate::{
 const LOOPBACK: u32 = 1;
 /// Index of a cable's near end; far from the kernel's own and from the host's.
 const CABLE: u32 = 1000;
+/// How long something is waited for that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A realm with folders. When a scenario fails, the command that enters its namespaces is printed, and with `JACKFIELD_HOLD` set they
 /// stay until Enter is pressed.
@@ -167,35 +169,56 @@ impl Lab {
         Ok(())
     }
 
-    /// Has the far end of the cable of [`Lab::uplink`] say once that it is a router for half an hour (RFC 4861, 4.2), and waits until the
-    /// realm has its default route.
+    /// Has the far end of the cable of [`Lab::uplink`] say once that it is a router, and waits until the realm has its default route.
     ///
     /// # Errors
     /// When the advertisement is not heard within a few seconds.
     pub fn advertise_router(&self, outside: &Namespace) -> Result<()> {
         let step = "advertise a router";
-        let far = Ifindex::new(CABLE + 1).ok_or_else(|| LabError::new(step, "no index"))?;
+        let [near, far] = [CABLE, CABLE + 1].map(Ifindex::new);
+        let (Some(near), Some(far)) = (near, far) else {
+            return Err(LabError::new(step, "no index"));
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.advertise_from(outside, far)?;
+            if self
+                .kernel
+                .default_route_links(&self.realm)
+                .during(step)?
+                .contains(&near)
+            {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(LabError::new(step, "the realm has no default route"))
+    }
+
+    /// Says once, to all that are on that link of a namespace, that it is a router for half an hour (RFC 4861, 4.2): at `fe80::2`.
+    ///
+    /// # Errors
+    /// When it cannot be said.
+    pub fn advertise_from(&self, namespace: &Namespace, link: Ifindex) -> Result<()> {
+        let step = "send a router advertisement";
         let address = "fe80::2/64".parse().during(step)?;
-        let add = Request::AddAddress { index: far, address };
-        let answers = self.kernel.send(outside, &[add]).during(step)?;
+        let add = Request::AddAddress { index: link, address };
+        let answers = self.kernel.send(namespace, &[add]).during(step)?;
         match answers.into_iter().collect::<jackfield_kernel::Result<()>>() {
             Err(refused) if refused.errno() != Some(nix::errno::Errno::EEXIST) => {
                 return Err(LabError::new(step, refused));
             }
             _ => {}
         }
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let near = Ifindex::new(CABLE);
-        while Instant::now() < deadline {
-            // The address becomes a local one in deferred work: until then there is no source to send from.
-            let sent = self.within(outside, || crate::probe::send_router_advertisement(far.get()))?;
-            let learnt = self.kernel.default_route_links(&self.realm).during(step)?;
-            if sent.is_ok() && near.is_some_and(|near| learnt.contains(&near)) {
-                return Ok(());
+        let deadline = Instant::now() + PATIENCE;
+        // The address becomes a local one in deferred work: until then there is no source to send from.
+        while let Err(cause) = self.within(namespace, || crate::probe::send_router_advertisement(link.get()))? {
+            if Instant::now() > deadline {
+                return Err(LabError::new(step, cause));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Err(LabError::new(step, "the realm has no default route"))
+        Ok(())
     }
 
     /// Requests to the kernel, all of which have to succeed.

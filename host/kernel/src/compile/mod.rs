@@ -40,6 +40,8 @@ pub struct Context<'a> {
     pub sandbox: Option<&'a Namespace>,
     /// Bring the sandbox's loopback up.
     pub raise_loopback: bool,
+    /// The sandbox's links hear no router advertisements without being told.
+    pub deaf: bool,
     /// Whether a bridge gets its first port with this: then it has to be settled as well.
     pub first_port: &'a dyn Fn(Ifindex) -> bool,
 }
@@ -115,7 +117,7 @@ pub fn compile(plan: &Plan, context: &Context<'_>) -> Vec<Stage> {
     }
     mark(&links, context, &mut steps);
     generation(plan, &links, &mut steps);
-    deafness(plan, &links, &mut steps);
+    deafness(plan, &links, context, &mut steps);
     let folded: Vec<usize> = links.iter().flat_map(|l| l.folded.iter().copied()).collect();
     for (at, make) in plan.makes.iter().enumerate().filter(|(at, _)| !folded.contains(at)) {
         steps.make(at, make);
@@ -234,9 +236,10 @@ fn generation(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
     }
 }
 
-/// The realm takes no router advertisements by a link that a plan makes there: else whoever is behind it could make himself the IPv6 router of
-/// the whole host (CVE-2020-13401). A plan may say otherwise. A bridge's port hears nothing by itself.
-fn deafness(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
+/// Nobody takes router advertisements by a link that a plan makes: else whoever is behind it could make himself the IPv6 router of the whole
+/// host (CVE-2020-13401), or of a neighbour's sandbox, whose routes are the plan's to say. A plan may say otherwise. A bridge's port hears
+/// nothing by itself.
+fn deafness(plan: &Plan, links: &[PlannedLink], context: &Context<'_>, steps: &mut Steps) {
     let decided = |at: LinkAt| {
         plan.makes.iter().any(|make| match make {
             Make::Set { link, to, .. } => *link == at && matches!(to, LinkSetting::Controller(Some(_))),
@@ -245,13 +248,14 @@ fn deafness(plan: &Plan, links: &[PlannedLink], steps: &mut Steps) {
         })
     };
     let ends = links.iter().flat_map(PlannedLink::ends);
-    for end in ends.filter(|end| end.at.place == Place::Realm && !decided(end.at)) {
+    let deaf = |at: LinkAt| at.place == Place::Sandbox && context.deaf;
+    for end in ends.filter(|end| !deaf(end.at) && !decided(end.at)) {
         let request = Request::WriteSysctl {
             index: end.at.index,
             key: accept_ra(),
             value: DEAF.to_owned(),
         };
-        steps.add(Place::Realm, Class::Sysctl, request, vec![]);
+        steps.add(end.at.place, Class::Sysctl, request, vec![]);
     }
 }
 

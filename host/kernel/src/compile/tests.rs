@@ -10,12 +10,18 @@ use crate::{
 };
 
 fn compiled(plan: &Plan) -> Vec<Stage> {
+    compiled_for(plan, true)
+}
+
+/// For a sandbox that was made deaf, or for another.
+fn compiled_for(plan: &Plan, deaf: bool) -> Vec<Stage> {
     let sandbox = Namespace::simulated(NamespaceId(9));
     let operation = operation('a');
     let context = Context {
         operation: &operation,
         sandbox: reaches_sandbox(plan).then_some(&sandbox),
         raise_loopback: reaches_sandbox(plan),
+        deaf,
         first_port: &|_| true,
     };
     compile(plan, &context)
@@ -55,6 +61,10 @@ fn text(request: &Request) -> String {
 }
 
 fn lines(plan: &Plan) -> Vec<String> {
+    lines_of(compiled(plan))
+}
+
+fn lines_of(stages: Vec<Stage>) -> Vec<String> {
     let of = |s: Stage| {
         s.batch
             .requests
@@ -62,7 +72,7 @@ fn lines(plan: &Plan) -> Vec<String> {
             .map(|r| format!("{:?}: {}", s.batch.place, text(r)))
             .collect::<Vec<_>>()
     };
-    compiled(plan)
+    stages
         .into_iter()
         .flat_map(|s| [of(s), vec!["--".into()]].concat())
         .collect()
@@ -88,6 +98,28 @@ fn a_join_is_one_create_one_batch_a_namespace_and_a_settling() {
         "--",
     ];
     assert_eq!(lines(&join(10, 1, "eth0", "10.0.0.2/24", "10.0.0.1")), expected);
+}
+
+/// A sandbox that somebody else made would take its neighbour for a router.
+#[test]
+fn a_link_into_a_sandbox_of_somebody_elses_is_deaf_before_it_is_up() {
+    let told = lines_of(compiled_for(&join(10, 1, "eth0", "10.0.0.2/24", "10.0.0.1"), false));
+    let at = |line: &str| {
+        told.iter()
+            .position(|l| l == line)
+            .unwrap_or_else(|| panic!("no {line}: {told:?}"))
+    };
+    assert!(at("Sandbox: 11 sysctl accept_ra=0") < at("Sandbox: 11 Up(true)"));
+    let mut decided = join(10, 1, "eth0", "10.0.0.2/24", "10.0.0.1");
+    decided.makes.push(Make::Sysctl {
+        link: sandbox(OURS + 11),
+        key: accept_ra(),
+        value: "2".into(),
+        was: None,
+    });
+    let told = lines_of(compiled_for(&decided, false));
+    let about: Vec<_> = told.iter().filter(|l| l.contains("accept_ra")).collect();
+    assert_eq!(about, ["Sandbox: 11 sysctl accept_ra=2"]);
 }
 
 #[test]

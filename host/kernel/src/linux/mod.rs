@@ -87,6 +87,12 @@ impl Linux {
         Ok(Self::default())
     }
 
+    /// A namespace that has just been made, with the socket that was opened on the way.
+    fn keep_socket(&self, (namespace, socket): (Namespace, socket::Socket)) -> Namespace {
+        *lock(&self.sockets(&namespace).route) = Some(socket);
+        namespace
+    }
+
     /// The sockets of a namespace, none of them open before the first use.
     fn sockets(&self, namespace: &Namespace) -> Arc<Sockets> {
         lock(&self.sockets).entry(namespace.id()).or_default().clone()
@@ -161,9 +167,11 @@ impl fmt::Debug for Linux {
 
 impl Kernel for Linux {
     fn create_namespace(&self) -> Result<Namespace> {
-        let (namespace, socket) = netns::create()?;
-        *lock(&self.sockets(&namespace).route) = Some(socket);
-        Ok(namespace)
+        Ok(self.keep_socket(netns::create(|| Ok(()))?))
+    }
+
+    fn create_deaf_namespace(&self) -> Result<Namespace> {
+        Ok(self.keep_socket(netns::create(sysctl::deafen)?))
     }
 
     fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace> {

@@ -80,8 +80,8 @@ impl Drop for Return {
     }
 }
 
-/// A new namespace, and a NETLINK_ROUTE socket in it, which is to be had for nothing while one is there.
-pub(super) fn create() -> Result<(Namespace, Socket)> {
+/// A new namespace, prepared by that closure from within, and a NETLINK_ROUTE socket in it: both are to be had for nothing while one is there.
+pub(super) fn create(prepare: fn() -> io::Result<()>) -> Result<(Namespace, Socket)> {
     let failed = |cause| KernelError::System {
         operation: "create",
         object: "network namespace".to_owned(),
@@ -90,15 +90,16 @@ pub(super) fn create() -> Result<(Namespace, Socket)> {
     // On a thread of its own, which ends inside: there is nothing to come back from.
     let made = thread::Builder::new()
         .name("netns".to_owned())
-        .spawn(create_here)
+        .spawn(move || create_here(prepare))
         .map_err(failed)?
         .join();
     made.unwrap_or_else(|_| Err(io::Error::other("the thread that makes it panicked")))
         .map_err(failed)
 }
 
-fn create_here() -> io::Result<(Namespace, Socket)> {
+fn create_here(prepare: fn() -> io::Result<()>) -> io::Result<(Namespace, Socket)> {
     unshare(CloneFlags::CLONE_NEWNET)?;
+    prepare()?;
     let fd = OwnedFd::from(File::open(THREAD)?);
     let socket = Socket::open(libc::NETLINK_ROUTE as isize)?;
     let id = NamespaceId(system::netns_cookie(&socket)?);

@@ -29,7 +29,7 @@ pub(super) fn supports(linux: &Linux, kind: &str) -> Result<bool> {
 /// EOPNOTSUPP is the kernel's answer to a kind that it does not know and has no module for; any other refusal is about the attributes
 /// that are missing.
 fn has(kind: &str) -> Result<bool> {
-    let (namespace, mut socket) = netns::create()?;
+    let (namespace, mut socket) = netns::create(|| Ok(()))?;
     let asked = socket.ask(encode::only_kind(kind));
     match asked {
         Ok(Err(refusal)) => Ok(refusal.errno != Errno::EOPNOTSUPP),

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use super::{Linux, describe, netns, read};
 use crate::{
     KernelError, Namespace, Request, Result,
+    compile::DEAF,
     plan::{Ifindex, SysctlKey, SysctlTable},
 };
 
@@ -91,6 +92,18 @@ impl Write<'_> {
                 cause,
             },
         })
+    }
+}
+
+/// Links that the calling thread's namespace gets from now on hear no router advertisements; without IPv6 they do not anyway.
+pub(super) fn deafen() -> io::Result<()> {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(Path::new(ROOT).join(TABLES[2]).join("default/accept_ra"));
+    match file {
+        Ok(mut file) => write_once(&mut file, DEAF),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

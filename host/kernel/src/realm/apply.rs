@@ -71,6 +71,7 @@ impl Core {
             .parts()
             .for_each(|(operation, plan)| shared.begins(operation, plan));
         let sandbox = sandbox.map(|s| &s.namespace);
+        let deaf = sandbox.is_some_and(|namespace| shared.born.contains(&namespace.id()));
         let first_port = |bridge: Ifindex| !shared.bridges.has_other(&bridge, operation);
         let stages = compile(
             &whole,
@@ -78,6 +79,7 @@ impl Core {
                 operation,
                 sandbox,
                 raise_loopback,
+                deaf,
                 first_port: &first_port,
             },
         );

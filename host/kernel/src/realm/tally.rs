@@ -57,7 +57,7 @@ pub struct Shared {
     pub bridges: Tally<Ifindex>,
     /// Sandboxes, by who made something in them: the first one brings the loopback up.
     pub sandboxes: Tally<NamespaceId>,
-    /// Sandboxes whose loopback the host brought up when it made them: nobody has to be asked.
+    /// Sandboxes that this process made: their loopback is up and their links are deaf, and nobody has to be asked.
     pub born: HashSet<NamespaceId>,
     /// Operations whose makes all stand and that are not committed yet.
     pub applied: HashSet<OperationId>,

@@ -100,7 +100,11 @@ impl Default for Simulated {
 
 impl Kernel for Simulated {
     fn create_namespace(&self) -> Result<Namespace> {
-        Ok(Namespace::simulated(self.state().create_namespace()))
+        Ok(Namespace::simulated(self.state().create_namespace(false)))
+    }
+
+    fn create_deaf_namespace(&self) -> Result<Namespace> {
+        Ok(Namespace::simulated(self.state().create_namespace(true)))
     }
 
     fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace> {

@@ -37,10 +37,12 @@ impl Simulated {
 }
 
 impl State {
-    pub(super) fn create_namespace(&mut self) -> NamespaceId {
+    pub(super) fn create_namespace(&mut self, deaf: bool) -> NamespaceId {
         self.next_cookie += 1;
         let id = NamespaceId(self.next_cookie);
-        self.spaces.insert(id, Space::new(id));
+        let mut space = Space::new(id);
+        space.deaf = deaf;
+        self.spaces.insert(id, space);
         id
     }
 

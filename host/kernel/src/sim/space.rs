@@ -35,6 +35,8 @@ pub(super) struct Neighbour {
 pub(super) struct Space {
     pub(super) id: NamespaceId,
     pub(super) owner: u32,
+    /// Links that it gets hear no router advertisements: what the kernel has of that as its default there.
+    pub(super) deaf: bool,
     pub(super) links: BTreeMap<Ifindex, Link>,
     links_made: u64,
     pub(super) addresses: Vec<Address>,
@@ -57,6 +59,7 @@ impl Space {
         let mut space = Self {
             id,
             owner: 0,
+            deaf: false,
             links: BTreeMap::new(),
             links_made: 0,
             addresses: Vec::new(),

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::{Answer, defaults, link::Link, space::Space};
 use crate::{
     Ifindex,
+    compile::{DEAF, accept_ra},
     plan::{SysctlKey, SysctlTable},
 };
 
@@ -45,7 +46,10 @@ impl Space {
                 .map(|l| u8::from(!l.address_generation).to_string());
         }
         let loopback = self.links.get(&link).is_some_and(Link::is_loopback);
-        let special = if loopback { defaults::of_loopback(key) } else { None };
+        let special = match loopback {
+            true => defaults::of_loopback(key),
+            false => Some(DEAF).filter(|_| self.deaf && *key == accept_ra()),
+        };
         special.or_else(|| defaults::of(key)).map(str::to_owned)
     }
 

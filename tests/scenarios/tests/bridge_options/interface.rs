@@ -2,11 +2,11 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jackfield_kernel::{LinkAt, Place, Request, plan};
-use jackfield_lab::{Lab, Result, Sandbox, probe};
+use jackfield_lab::{Lab, LabError, Result, Sandbox, probe};
 use jackfield_model::MacAddr;
 use serde_json::json;
 
@@ -231,6 +231,46 @@ fn a_bridge_with_every_port_taken_says_so() -> Result<()> {
             probe::ping(lab, &a.namespace, ip(GATEWAY))?;
             probe::ping(lab, lab.realm(), joined.addresses[0])?;
             clear(client, &[&a])
+        },
+    )
+}
+
+/// A sandbox that says to be a router is not believed by its neighbours, whoever made them, until somebody tells them to.
+#[test]
+fn a_rogue_router_gives_no_sandbox_a_default_route() -> Result<()> {
+    with_host(
+        "rogue",
+        |lab| lab.namespace("another").map(drop),
+        |lab, client| {
+            client.post("/v1/networks", &blue(json!({})))?.ok("create network")?;
+            let rogue = Sandbox::create(lab, client, "rogue")?;
+            let path = json!({ "path": lab.namespace_path("another") });
+            let victims = [
+                Sandbox::create(lab, client, "made")?,
+                Sandbox::create_with(lab, client, "adopted", path)?,
+            ];
+            rogue.connect(client, "blue")?;
+            let rogues = link(lab, &rogue.namespace, "eth0")?.index;
+            for victim in &victims {
+                let address = victim.connect(client, "blue")?.addresses[1];
+                let routed =
+                    || Ok::<_, LabError>(routes(lab, victim)?.iter().any(|r| r.starts_with("::/0 via fe80::2")));
+                lab.advertise_from(&rogue.namespace, rogues)?;
+                // What was sent before this answer has been dealt with.
+                probe::ping(lab, &rogue.namespace, address)?;
+                assert!(!routed()?, "{}", victim.name);
+                // That it would have been believed.
+                let listen = || std::fs::write("/proc/sys/net/ipv6/conf/eth0/accept_ra", "1");
+                let told = lab.within(&victim.namespace, listen)?;
+                told.map_err(|cause| LabError::new("listen", cause))?;
+                let deadline = Instant::now() + Duration::from_secs(5);
+                while !routed()? {
+                    assert!(Instant::now() < deadline, "{} hears nothing at all", victim.name);
+                    lab.advertise_from(&rogue.namespace, rogues)?;
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            clear(client, &[&rogue, &victims[0], &victims[1]])
         },
     )
 }

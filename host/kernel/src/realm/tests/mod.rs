@@ -164,6 +164,7 @@ fn real_uplink() -> Vec<Request> {
         operation: &operation('0'),
         sandbox: None,
         raise_loopback: false,
+        deaf: false,
         first_port: &|_| false,
     };
     compile(&plan, &context)
