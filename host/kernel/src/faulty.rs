@@ -23,8 +23,8 @@ use jackfield_model::PortMapping;
 use nix::errno::Errno;
 
 use crate::{
-    Dump, FirewallWatch, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource,
-    PortUse, Request, Result, RouteLookup,
+    Dump, FirewallWatch, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId,
+    NamespaceSource, PortUse, Request, Result, RouteLookup,
     journal::{Observer, Record},
     nft::Mended,
     plan::{FirewallRule, SysctlKey},
@@ -163,6 +163,14 @@ impl Kernel for Faulty {
 
     fn owner_uid(&self, namespace: &Namespace) -> Result<u32> {
         self.alive()?.owner_uid(namespace)
+    }
+
+    fn mark(&self, namespace: &Namespace) -> Result<bool> {
+        self.alive()?.mark(namespace)
+    }
+
+    fn lives(&self, marked: NamespaceId) -> Result<bool> {
+        self.alive()?.lives(marked)
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {

@@ -31,7 +31,7 @@ pub use dump::{
 };
 pub use error::{KernelError, Result};
 pub use kernel::{FirewallWatch, Kernel, LinkQuery, PortUse};
-pub use linux::{Linux, netns, sockets};
+pub use linux::{Linux, descriptors, netns, sockets};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, Realm, Recovered, RecoveredState, Rider, SandboxAt};

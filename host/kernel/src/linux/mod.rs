@@ -15,9 +15,11 @@ mod bandwidth;
 mod conntrack;
 mod decode;
 pub(crate) mod describe;
+pub mod descriptors;
 mod dump;
 mod encode;
 mod firewall;
+mod mark;
 pub mod netns;
 mod ports;
 mod read;
@@ -192,6 +194,14 @@ impl Kernel for Linux {
 
     fn owner_uid(&self, namespace: &Namespace) -> Result<u32> {
         netns::owner_uid(namespace)
+    }
+
+    fn mark(&self, namespace: &Namespace) -> Result<bool> {
+        mark::mark(self, namespace)
+    }
+
+    fn lives(&self, marked: NamespaceId) -> Result<bool> {
+        mark::lives(self, marked)
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {

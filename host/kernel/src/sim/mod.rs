@@ -51,8 +51,8 @@ use nix::errno::Errno;
 
 use crate::linux::describe::describe;
 use crate::{
-    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceSource, Request,
-    Result, RouteLookup, plan::SysctlKey,
+    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource,
+    Request, Result, RouteLookup, plan::SysctlKey,
 };
 use state::State;
 
@@ -129,6 +129,14 @@ impl Kernel for Simulated {
 
     fn owner_uid(&self, namespace: &Namespace) -> Result<u32> {
         self.state().space(namespace.id()).map(|space| space.owner)
+    }
+
+    fn mark(&self, namespace: &Namespace) -> Result<bool> {
+        self.state().space(namespace.id()).map(|_| true)
+    }
+
+    fn lives(&self, marked: NamespaceId) -> Result<bool> {
+        Ok(self.is_alive(marked))
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {

@@ -84,7 +84,7 @@ fn is_tap(link: &NewLink) -> bool {
 }
 
 /// A message of the library's types, as bytes.
-fn serialised(flags: u16, message: &RouteNetlinkMessage) -> Message {
+pub(super) fn serialised(flags: u16, message: &RouteNetlinkMessage) -> Message {
     let mut body = vec![0; message.buffer_len()];
     message.serialize(&mut body);
     Message {
