@@ -28,6 +28,7 @@ mod outbox;
 mod place;
 mod publish;
 mod reached;
+mod realms;
 mod recover;
 mod replan;
 mod reservations;
@@ -44,7 +45,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use jackfield_driver::{Drivers, LoadedDriver, Outcome, StateStore};
@@ -55,7 +56,7 @@ use crate::{
     names::NameService,
     request::*,
     state::{RealmState, is_full_id},
-    store::{Change, Durable, Keys, Layer},
+    store::{Change, Durable, Keys, Layer, RealmKey},
 };
 use events::Events;
 use open::Dormant;
@@ -104,12 +105,10 @@ impl Inner {
             RealmRef::Caller(id) => id,
         };
         let unknown = || Error::not_found(format!("{id} is no realm: open it first"));
-        self.realms
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
-            .ok_or_else(unknown)
+        let realms = self.realms.read().unwrap_or_else(PoisonError::into_inner);
+        let place = realms.get(&id).cloned().ok_or_else(unknown)?;
+        place.touch();
+        Ok(place)
     }
 
     fn places(&self) -> Vec<Arc<Place>> {
@@ -184,6 +183,36 @@ impl Controller {
     /// Makes a caller's namespace a realm, and recovers what an earlier host left in it.
     pub fn open_realm(&self, namespace: Namespace) -> Result<RealmRef> {
         self.inner.open_realm(namespace)
+    }
+
+    /// Lets a caller's namespace go. What is known of its networks waits until it is opened again.
+    ///
+    /// Refused with in-use while somebody is in it, or somebody uses it.
+    pub fn close_realm(&self, realm: RealmRef) -> Result<Done<()>> {
+        self.inner.close_realm(realm)
+    }
+
+    /// Closes the callers' realms with nobody in them for which no request came for that long; answers with how many.
+    pub fn close_idle_realms(&self, rest: Duration) -> usize {
+        self.inner.close_idle_realms(rest)
+    }
+
+    /// Forgets the callers' realms whose namespace is gone, with all that is known of them; answers with how many.
+    pub fn forget_dead_realms(&self) -> Result<usize> {
+        self.inner.forget_dead_realms()
+    }
+
+    /// The realms that are open, the daemon's own among them.
+    pub fn realms(&self) -> Vec<(RealmRef, Namespace)> {
+        let reference = |place: &Arc<Place>| match place.key {
+            RealmKey::Own => RealmRef::Own,
+            RealmKey::Caller(id) => RealmRef::Caller(id),
+        };
+        let places = self.inner.places();
+        let with_namespace = places
+            .iter()
+            .map(|place| (reference(place), place.realm.namespace().clone()));
+        with_namespace.collect()
     }
 
     /// Makes a network.
@@ -346,6 +375,11 @@ impl Controller {
     /// Deletes the sandboxes whose namespace is gone, with their endpoints; answers with their names.
     pub fn collect_gone(&self, realm: RealmRef) -> Result<Vec<String>> {
         Ok(self.inner.collect_gone(&*self.inner.place(realm)?))
+    }
+
+    /// Whether a driver of that name is loaded.
+    pub fn has_driver(&self, name: &str) -> bool {
+        self.inner.drivers.find(name).is_some()
     }
 
     /// Names of the networks of that driver, in every realm: it cannot be unloaded while there are any.

@@ -86,7 +86,12 @@ pub enum SandboxKind {
     /// It is there; the host configures it.
     Adopted(NamespaceSource),
     /// The same, by a descriptor that the caller sent.
-    AdoptedFd(OwnedFd),
+    AdoptedFd {
+        /// The descriptor.
+        fd: OwnedFd,
+        /// Where the caller says that it is: taken where it leads to the same namespace for the host too.
+        source: Option<NamespaceSource>,
+    },
     /// The runtime moves and configures the interface; only its key is known.
     Foreign(PathBuf),
 }

@@ -1,6 +1,7 @@
 //! Opening: stores first, then the daemon's own realm, then what was cut off in it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -16,7 +17,7 @@ use crate::{
     names::NameService,
     request::{Config, EventSink, RealmRef},
     state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord, ServiceRecord},
-    store::{Change, Durable, Keys, RealmKey, notes},
+    store::{Change, Durable, Keys, Loaded, RealmKey, notes},
 };
 
 /// What the stores have of realms that are not open yet.
@@ -27,6 +28,8 @@ pub struct Dormant {
     endpoints: Vec<(NamespaceId, EndpointRecord)>,
     sandboxes: Vec<(NamespaceId, SandboxRecord)>,
     services: Vec<(NamespaceId, ServiceRecord)>,
+    /// Realms of which the kernel says when they are gone.
+    marked: BTreeSet<NamespaceId>,
 }
 
 /// What they have of one realm.
@@ -49,6 +52,31 @@ impl Dormant {
             sandboxes: take(&mut self.sandboxes, |k| *k == realm),
             services: take(&mut self.services, |k| *k == realm),
         }
+    }
+
+    /// What a realm had that is closed, as the durable store has it: nobody was in it.
+    pub fn put_back(&mut self, key: RealmKey, loaded: Loaded) {
+        let text = key.text();
+        self.networks
+            .extend(loaded.networks.into_iter().filter(|(k, _)| *k == text));
+        self.reservations
+            .extend(loaded.reservations.into_iter().filter(|(k, _)| *k == text));
+    }
+
+    /// The marked realms, open ones too.
+    pub fn marked(&self) -> Vec<NamespaceId> {
+        self.marked.iter().copied().collect()
+    }
+
+    /// It is marked from now on; false when it was so before.
+    pub fn set_marked(&mut self, realm: NamespaceId) -> bool {
+        self.marked.insert(realm)
+    }
+
+    /// All that is known of a realm that is gone.
+    pub fn forget(&mut self, realm: NamespaceId) -> Remains {
+        self.marked.remove(&realm);
+        self.take(RealmKey::Caller(realm), realm)
     }
 
     /// Whether a sandbox of that id belongs to a realm that is not open yet.
@@ -118,6 +146,7 @@ impl Inner {
             endpoints: remembered.endpoints,
             sandboxes: remembered.sandboxes,
             services: remembered.services,
+            marked: remembered.marked,
         };
         let inner = Arc::new(Self {
             kernel,
@@ -150,12 +179,13 @@ impl Inner {
         }
         // Held while the realm is recovered, so that nobody uses it half-way, and nobody opens it twice.
         let mut dormant = self.dormant.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.places().iter().any(|p| p.id() == id) {
+        if self.place(RealmRef::Caller(id)).is_ok() {
             return Ok(RealmRef::Caller(id));
         }
         if self.places().iter().any(|p| p.look(|s| s.sandbox_of(id).is_some())) {
             return Err(Denied::SandboxAsRealm(id).into());
         }
+        self.mark_realm(&mut dormant, &namespace)?;
         let realm = Realm::open(self.kernel.clone(), namespace, self.journal.clone())?;
         let state = RealmState::new(Ipam::new(self.config.default_pools.clone()));
         let place = Arc::new(Place::new(RealmKey::Caller(id), realm, state));

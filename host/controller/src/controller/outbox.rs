@@ -10,7 +10,10 @@ use std::{
 };
 
 use jackfield_driver::{LoadedDriver, Outcome, StateWrite};
-use jackfield_kernel::journal::{Note, Record};
+use jackfield_kernel::{
+    NamespaceId,
+    journal::{Note, Record},
+};
 use jackfield_model::Result;
 
 use super::{
@@ -257,6 +260,17 @@ impl Inner {
         drop(queue);
         self.outbox.shared.wake.notify_all();
         self.give_up(&given_up);
+    }
+
+    /// Letters of a realm that is gone are told in the daemon's own: they are about what the driver remembers.
+    pub(super) fn readdress(&self, gone: NamespaceId) -> Vec<Note> {
+        let mut queue = self.outbox.shared.lock();
+        let theirs = queue.letters.iter_mut().filter(|letter| letter.realm == gone);
+        let moved = theirs.map(|letter| {
+            letter.realm = self.own.id();
+            notes::letter(letter)
+        });
+        moved.collect()
     }
 
     /// Tries every letter once; true when any was heard.

@@ -42,6 +42,8 @@ pub struct Place {
     serving: Mutex<()>,
     /// Host ports, by the operation that publishes them.
     held: Mutex<HashMap<OperationId, Vec<PortReservation>>>,
+    /// When a request came for it.
+    used: Mutex<Instant>,
     /// Namespaces that are open: of sandboxes that the host made, and of one adopted by a descriptor until its first join.
     open: Mutex<BTreeMap<SandboxId, Namespace>>,
 }
@@ -65,8 +67,19 @@ impl Place {
             reserving: Mutex::default(),
             serving: Mutex::default(),
             held: Mutex::default(),
+            used: Mutex::new(Instant::now()),
             open: Mutex::default(),
         }
+    }
+
+    /// A request came for it.
+    pub fn touch(&self) {
+        *lock(&self.used) = Instant::now();
+    }
+
+    /// Nothing is in it but networks, and no request came for that long.
+    pub fn is_idle(&self, rest: Duration) -> bool {
+        lock(&self.used).elapsed() >= rest && self.look(RealmState::is_idle)
     }
 
     /// The realm's namespace.

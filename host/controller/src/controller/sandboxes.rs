@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jackfield_kernel::{KernelError, Namespace, SandboxAt};
+use jackfield_kernel::{KernelError, Namespace, NamespaceSource, SandboxAt};
 use jackfield_model::{Error, ErrorCode, Options, Result, SandboxId};
 
 use super::{Inner, place::Place};
@@ -98,7 +98,7 @@ impl Inner {
 
     /// Looks at the namespace that a request shows. A realm is never a sandbox.
     fn show(&self, kind: SandboxKind, id: &SandboxId) -> Result<Shown> {
-        let (namespace, source) = match kind {
+        let (namespace, source, sent) = match kind {
             SandboxKind::Made => {
                 return Ok(Shown {
                     ground: Ground::Made {
@@ -114,22 +114,42 @@ impl Inner {
                     namespace: None,
                 });
             }
-            SandboxKind::Adopted(source) => (self.kernel.open_namespace(&source)?, Some(source)),
-            SandboxKind::AdoptedFd(fd) => (self.kernel.adopt_namespace(fd)?, None),
+            SandboxKind::Adopted(source) => (self.kernel.open_namespace(&source)?, Some(source), false),
+            SandboxKind::AdoptedFd { fd, source } => {
+                let namespace = self.kernel.adopt_namespace(fd)?;
+                let source = source.filter(|source| self.leads_to(source, &namespace));
+                (namespace, source, true)
+            }
         };
         if self.places().iter().any(|p| p.id() == namespace.id()) || namespace.id() == self.own.id() {
             return Err(Denied::RealmAsSandbox(namespace.id()).into());
         }
         let ground = Ground::Adopted {
-            source: source.clone(),
+            marked: source.is_none() && self.mark(&namespace),
+            source,
             namespace: namespace.id(),
         };
-        if source.is_some() {
+        if !sent {
             self.kernel.forget(&namespace);
         }
         Ok(Shown {
             ground,
-            namespace: source.is_none().then_some(namespace),
+            namespace: sent.then_some(namespace),
+        })
+    }
+
+    /// Whether the host finds that namespace there too: a caller's paths may be those of another mount namespace.
+    fn leads_to(&self, source: &NamespaceSource, namespace: &Namespace) -> bool {
+        let found = self.kernel.open_namespace(source);
+        found.is_ok_and(|found| found.id() == namespace.id())
+    }
+
+    /// One that the host cannot open again is known to be gone by its mark.
+    fn mark(&self, namespace: &Namespace) -> bool {
+        let marked = self.kernel.mark(namespace);
+        marked.unwrap_or_else(|error| {
+            tracing::warn!(namespace = %namespace.id(), %error, "it will not be known when a sandbox is gone: it stays until it is deleted");
+            false
         })
     }
 
@@ -259,23 +279,20 @@ impl Inner {
         Ok(Done::Done(()))
     }
 
-    /// Deletes the sandboxes whose namespace is gone. One that is known by a descriptor alone cannot be looked for, and stays until it is deleted.
+    /// Deletes the sandboxes whose namespace is gone. One that is known by a descriptor alone and could not be marked cannot be looked for, and
+    /// stays until it is deleted.
     pub(super) fn collect_gone(self: &Arc<Self>, place: &Place) -> Vec<String> {
         let ready: Vec<(SandboxId, Ground, String)> = place.look(|s| {
-            let ready = s
-                .sandboxes
-                .values()
-                .filter(|b| b.phase == SandboxPhase::Ready && b.record.ground.source().is_some());
+            let ready = s.sandboxes.values().filter(|b| b.phase == SandboxPhase::Ready);
             ready
                 .map(|b| (b.record.id.clone(), b.record.ground.clone(), b.name()))
                 .collect()
         });
         let mut collected = Vec::new();
         for (id, ground, name) in ready {
-            match self.reopen(&ground, &name) {
-                Ok(namespace) if place.kept(&id).is_none() => self.kernel.forget(&namespace),
-                Ok(_) => {}
-                Err(error) if error.code == ErrorCode::NotFound => match self.delete_sandbox(place, id.as_str()) {
+            match self.is_gone(place, &id, &ground, &name) {
+                Ok(false) => {}
+                Ok(true) => match self.delete_sandbox(place, id.as_str()) {
                     Ok(_) => collected.push(name),
                     Err(error) => {
                         tracing::warn!(sandbox = name, %error, "a sandbox that is gone cannot be collected yet")
@@ -285,6 +302,27 @@ impl Inner {
             }
         }
         collected
+    }
+
+    fn is_gone(&self, place: &Place, id: &SandboxId, ground: &Ground, name: &str) -> Result<bool> {
+        if let Ground::Adopted {
+            source: None,
+            namespace,
+            marked,
+        } = ground
+        {
+            return Ok(*marked && !self.kernel.lives(*namespace)?);
+        }
+        if ground.source().is_none() {
+            return Ok(false);
+        }
+        match self.reopen(ground, name) {
+            Ok(namespace) if place.kept(id).is_none() => self.kernel.forget(&namespace),
+            Ok(_) => {}
+            Err(error) if error.code == ErrorCode::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        Ok(false)
     }
 
     fn say_sandbox(&self, sandbox: Option<&Sandbox>, action: &str) {

@@ -187,6 +187,15 @@ impl RealmState {
         }
     }
 
+    /// Nothing is in it but networks, and nothing happens to those.
+    pub fn is_idle(&self) -> bool {
+        let settled = |n: &Network| matches!(n.phase, NetworkPhase::Ready | NetworkPhase::Waiting(_));
+        self.endpoints.is_empty()
+            && self.sandboxes.is_empty()
+            && self.services.is_empty()
+            && self.networks.values().all(settled)
+    }
+
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock

@@ -244,6 +244,9 @@ pub enum Ground {
         source: Option<NamespaceSource>,
         /// Which it was.
         namespace: NamespaceId,
+        /// The kernel says when it is gone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        marked: bool,
     },
     /// The runtime moves the interface there by itself.
     Foreign {

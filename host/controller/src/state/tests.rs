@@ -70,6 +70,7 @@ fn sandbox(state: &mut RealmState, name: &str) -> SandboxId {
     let ground = Ground::Adopted {
         source: None,
         namespace: NamespaceId(name.bytes().map(u64::from).sum()),
+        marked: false,
     };
     let id = go(state.begin_sandbox(
         None,
@@ -321,6 +322,7 @@ fn one_namespace_is_one_sandbox() {
     let ground = Ground::Adopted {
         source: None,
         namespace: NamespaceId(9),
+        marked: false,
     };
     let first = go(state.begin_sandbox(None, None, &Options::new(), &Default::default(), ground.clone()));
     state.finish_sandbox(&first, ground.clone());

@@ -8,5 +8,5 @@ mod durable;
 mod keys;
 pub mod notes;
 
-pub use durable::{Change, Durable, RealmKey};
+pub use durable::{Change, Durable, Loaded, RealmKey};
 pub use keys::{Keys, Layer, Overlay, Reservation};

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   endpoint/REALM/ID   an EndpointRecord        sandbox/REALM/ID   a SandboxRecord
-//!   service/REALM/NETWORK/NAME   a ServiceRecord
+//!   service/REALM/NETWORK/NAME   a ServiceRecord        realm/REALM   a caller's realm that is marked
 //!   key/DRIVER/KEY      a driver's value         outbox/ID          a call that a driver still has to get
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jackfield_kernel::{
     NamespaceId,
@@ -44,6 +44,8 @@ pub struct Remembered {
     pub keys: Vec<KeyNote>,
     /// Calls that drivers still have to get.
     pub letters: Vec<Letter>,
+    /// Callers' realms of which the kernel says when they are gone.
+    pub marked: BTreeSet<NamespaceId>,
     /// Notes that could not be understood; they are left alone.
     pub unknown: Vec<String>,
 }
@@ -107,6 +109,23 @@ pub fn no_service(realm: NamespaceId, record: &ServiceRecord) -> Note {
     }
 }
 
+fn realm_key(realm: NamespaceId) -> String {
+    format!("realm/{:x}", realm.0)
+}
+
+/// A caller's realm is marked.
+pub fn realm(realm: NamespaceId) -> Note {
+    note(realm_key(realm), &true)
+}
+
+/// A caller's realm is gone.
+pub fn no_realm(realm: NamespaceId) -> Note {
+    Note {
+        key: realm_key(realm),
+        value: None,
+    }
+}
+
 /// A driver's key is so until the reboot.
 pub fn key(driver: &str, key: &str, value: Option<&[u8]>) -> Note {
     let fact = KeyNote {
@@ -155,6 +174,7 @@ fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
         "endpoint" => into.endpoints.push((realm_of(rest)?, parse(value)?)),
         "sandbox" => into.sandboxes.push((realm_of(rest)?, parse(value)?)),
         "service" => into.services.push((realm_of(rest)?, parse(value)?)),
+        "realm" => drop(into.marked.insert(hexadecimal(rest)?)),
         "key" => into.keys.push(parse(value)?),
         "outbox" => into.letters.push(parse(value)?),
         _ => return None,
@@ -164,6 +184,10 @@ fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
 
 fn realm_of(rest: &str) -> Option<NamespaceId> {
     let (realm, _) = rest.split_once('/')?;
+    hexadecimal(realm)
+}
+
+fn hexadecimal(realm: &str) -> Option<NamespaceId> {
     u64::from_str_radix(realm, 16).ok().map(NamespaceId)
 }
 
