@@ -20,4 +20,5 @@ mod events;
 mod paths;
 mod plugins;
 mod serve;
+mod shim;
 pub mod wire;

@@ -50,6 +50,11 @@ pub fn socket_in(run_dir: &Path) -> PathBuf {
     run_dir.join("jackfield.sock")
 }
 
+/// Where shims reach the host, beside its other socket.
+pub fn shim_socket_beside(socket: &Path) -> PathBuf {
+    socket.with_file_name("shim.sock")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

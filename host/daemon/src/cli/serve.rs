@@ -9,7 +9,7 @@ use jackfield_remote::Folders;
 
 use super::{Failure, Outcome};
 use crate::{
-    paths::{Places, socket_in},
+    paths::{Places, shim_socket_beside, socket_in},
     serve,
 };
 
@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// each folder; one that does not exist turns them off [default: /run/docker/plugins, /etc/docker/plugins, /usr/lib/docker/plugins]
     #[arg(long = "plugin-dir", value_name = "PATH")]
     plugin_dirs: Vec<PathBuf>,
+    /// Where CNI plugins and netavark's reach the host [default: shim.sock beside the host's socket]
+    #[arg(long, value_name = "PATH")]
+    shim_socket: Option<PathBuf>,
     /// Where the host's own DNS servers and search domains are read
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
@@ -50,8 +53,10 @@ impl Arguments {
             grants,
         } = Places::of_this_user();
         let run_dir = absolute(self.run_dir.unwrap_or(run_dir))?;
+        let socket = absolute(socket.unwrap_or_else(|| socket_in(&run_dir)))?;
         let options = serve::Options {
-            socket: absolute(socket.unwrap_or_else(|| socket_in(&run_dir)))?,
+            shim_socket: absolute(self.shim_socket.unwrap_or_else(|| shim_socket_beside(&socket)))?,
+            socket,
             run_dir,
             state_dir: absolute(self.state_dir.unwrap_or(state_dir))?,
             grants: absolute(self.grants.unwrap_or(grants))?,

@@ -12,23 +12,20 @@ mod links;
 mod names;
 mod outside;
 mod pools;
+mod shims;
 mod socket;
 mod stop;
 mod systemd;
 mod wiring;
 
 pub(crate) use pools::default_pools;
+pub(crate) use stop::Stop;
 #[cfg(test)]
 pub(crate) use stop::Word;
 #[cfg(test)]
 pub(crate) use wiring::{Parts, assemble};
 
-use std::{
-    io,
-    os::unix::net::UnixListener,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, os::unix::net::UnixListener, path::PathBuf, time::Duration};
 
 use jackfield_controller::request::Forwarding;
 use jackfield_model::{Error, IpNetwork, Result};
@@ -37,7 +34,10 @@ use jackfield_remote::Folders;
 use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
-use crate::api::{self, Host};
+use crate::{
+    api::{self, Host},
+    shim,
+};
 
 /// How long a call in flight may hold up the end of the process after its connection was given up.
 const LAST_CALLS: Duration = Duration::from_secs(5);
@@ -49,6 +49,7 @@ const OTHER_THREADS: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub socket: PathBuf,
+    pub shim_socket: PathBuf,
     pub run_dir: PathBuf,
     pub state_dir: PathBuf,
     pub grants: PathBuf,
@@ -65,9 +66,11 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> Result<()> {
     log();
     let mut inherited = systemd::Inherited::of_this_process();
-    let open = inherited.take(&options.socket);
-    if open.is_none() {
-        socket::refuse_living(&options.socket)?;
+    let [open, open_shims] = [&options.socket, &options.shim_socket].map(|path| (path, inherited.take(path)));
+    for (path, open) in [&open, &open_shims] {
+        if open.is_none() {
+            socket::refuse_living(path)?;
+        }
     }
     wiring::make_folders(&options)?;
     // Whatever is written from here on is for this user's eyes alone; the socket's file says its own permissions.
@@ -78,10 +81,10 @@ pub(crate) fn run(options: Options) -> Result<()> {
     // This thread accepts; connections have threads of their own, and what else blocks now and then has a few.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(connections::CONNECTIONS as usize + OTHER_THREADS)
+        .max_blocking_threads((connections::CONNECTIONS + shim::CONNECTIONS) as usize + OTHER_THREADS)
         .build()
         .map_err(failed)?;
-    let result = runtime.block_on(serve(&options.socket, open, host.clone(), names));
+    let result = runtime.block_on(serve(open, open_shims, host.clone(), names));
     runtime.shutdown_timeout(LAST_CALLS);
     // What was taken down in the last moments is half gone; a successor would finish it, but there may be none.
     if !host.controller.quiesce() {
@@ -113,18 +116,24 @@ fn log() {
         .init();
 }
 
-/// `open`: the socket, where it was listened on before.
-async fn serve(path: &Path, open: Option<UnixListener>, host: Host, names: Server) -> Result<()> {
+/// A socket's path, and the socket where it was listened on before.
+type At<'a> = (&'a PathBuf, Option<UnixListener>);
+
+async fn serve((path, open): At<'_>, (shim_path, open_shims): At<'_>, host: Host, names: Server) -> Result<()> {
     let stop = stop::on_signals(host.events.clone())?;
     let listener = match open {
         Some(open) => socket::inherit(open)?,
         None => socket::listen(path)?,
     };
+    let shims = shims::Shims::open(shim_path, open_shims, host.controller.clone()).await?;
     tokio::spawn(links::watch(host.controller.clone()));
     tokio::spawn(names::serve(names));
     tracing::info!("serving on {}", path.display());
     systemd::ready();
-    connections::serve(listener.accepts, api::router(host), stop).await;
+    tokio::join!(
+        connections::serve(listener.accepts, api::router(host), stop.clone()),
+        shims.serve(stop)
+    );
     listener.guard.remove();
     tracing::info!("stopped; networks and sandboxes stay as they are");
     Ok(())
@@ -132,7 +141,7 @@ async fn serve(path: &Path, open: Option<UnixListener>, host: Host, names: Serve
 
 /// Serves at that path until the test says so.
 #[cfg(test)]
-pub(crate) fn serve_for_test(path: &Path, router: axum::Router) -> (Word, tokio::task::JoinHandle<()>) {
+pub(crate) fn serve_for_test(path: &std::path::Path, router: axum::Router) -> (Word, tokio::task::JoinHandle<()>) {
     let (word, stop) = Word::new();
     let socket::Listener { accepts, guard } = socket::listen(path).unwrap();
     let served = tokio::spawn(async move {

@@ -12,7 +12,7 @@ use crate::events::Events;
 
 /// A handle on the word; every clone hears it.
 #[derive(Clone, Debug)]
-pub(super) struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     /// Returns when the host is to stop, at once when that is so already.
