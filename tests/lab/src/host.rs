@@ -219,13 +219,18 @@ pub fn program() -> PathBuf {
     if let Some(given) = std::env::var_os("JACKFIELD_BIN") {
         return given.into();
     }
+    program_named("jackfield")
+}
+
+/// A program that was built beside the running one.
+pub fn program_named(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     // target/debug/xtask, target/debug/deps/scenario-0123: the program is in the first folder above that has it.
     let found = own
         .ancestors()
         .skip(1)
         .take(2)
-        .map(|d| d.join("jackfield"))
+        .map(|d| d.join(name))
         .find(|p| p.is_file());
-    found.unwrap_or_else(|| "jackfield".into())
+    found.unwrap_or_else(|| name.into())
 }

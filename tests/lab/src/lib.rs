@@ -8,11 +8,13 @@
 //!     Lab            one scenario: a realm, folders, what the realm held before
 //!       Host         `jackfield serve` in that realm; may be killed and started again
 //!         Client     its API
+//!         Cni        a CNI runtime's calls
 //!       Probe        ping and TCP between sandboxes, without any program
 //! ```
 #![forbid(unsafe_code)]
 
 mod client;
+pub mod cni;
 pub mod component;
 pub mod dns;
 mod error;
@@ -24,6 +26,7 @@ pub mod probe;
 mod sandbox;
 
 pub use client::{Answer, Client};
+pub use cni::{Cni, CniAnswer};
 pub use error::{LabError, Result};
 pub use host::{Host, HostOptions, program};
 pub use lab::Lab;

@@ -50,11 +50,11 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// The `jackfield` program.
+/// The `jackfield` program, and those that runtimes start.
 pub fn host(profile: Profile) -> Result<(), Failure> {
     let mut command = cargo();
     // Chosen out of the workspace, not as a package: then its dependencies have the features that the tests' have, and are built once.
-    command.args(["build", "--workspace", "--bin", "jackfield"]);
+    command.args(["build", "--workspace", "--bin", "jackfield", "--bin", "jackfield-cni"]);
     if matches!(profile, Profile::Release) {
         command.arg("--release");
     }
