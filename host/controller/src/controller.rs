@@ -31,6 +31,7 @@ mod reached;
 mod realms;
 mod recover;
 mod replan;
+mod republish;
 mod reservations;
 mod sandboxes;
 mod services;
@@ -55,7 +56,7 @@ use jackfield_model::{Error, ErrorCode, Options, Publish, Result};
 use crate::{
     names::NameService,
     request::*,
-    state::{RealmState, is_full_id},
+    state::is_full_id,
     store::{Change, Durable, Keys, Layer, RealmKey},
 };
 use events::Events;
@@ -256,12 +257,12 @@ impl Controller {
         self.inner.prune_networks(&*self.inner.place(realm)?)
     }
 
-    /// Whether any network waits for something.
+    /// Whether any network waits for something, or ports to be published again.
     pub fn has_waiting(&self) -> bool {
         self.inner
             .places()
             .iter()
-            .any(|place| place.look(RealmState::has_waiting))
+            .any(|place| place.look(|s| s.has_waiting() || !s.with_ports_cut_off().is_empty()))
     }
 
     /// Which of the machine's own links may be made to forward.
@@ -274,7 +275,7 @@ impl Controller {
         self.inner.settle_all_uplinks();
     }
 
-    /// Applies the plans of networks that wait for something, where that has come.
+    /// Applies the plans of networks that wait for something, where that has come, and publishes again what gave way and was not followed.
     pub fn retry_waiting(&self) {
         self.inner.retry_waiting();
     }

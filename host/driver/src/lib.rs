@@ -12,6 +12,7 @@
 
 mod call;
 mod context;
+mod free_ports;
 pub mod grants;
 mod manifest;
 mod operation;
@@ -20,6 +21,7 @@ mod state_view;
 
 pub use call::{Driver, Drivers, Features, Identity, LoadedDriver};
 pub use context::{Context, LinkId, Outcome, OwnLink, Phase, SandboxInterface, StateStore, StateWrite, Versioned};
+pub use free_ports::FreePorts;
 pub use manifest::{API_VERSION, Line, Manifest, SECTION, missing, snippet};
 pub use operation::{Gateway, Guard, Operation, relink::relink};
 pub use ports::{PortBook, PortOwner, PortReservation};

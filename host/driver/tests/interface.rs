@@ -21,6 +21,13 @@ fn publishing_needs_an_endpoint_with_such_an_address_and_a_free_port() {
     let mut op = host.begin(Phase::Join);
     assert_eq!(op.publish(publish(8080)).unwrap(), 8080);
     assert_eq!(code(op.publish(publish(8080))), ErrorCode::AlreadyExists);
+    host.kernel.open_port(host.realm.namespace(), Transport::Tcp, 8022);
+    let refused = op.publish(publish(8022)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::AlreadyExists);
+    assert!(
+        refused.message.starts_with("host port 8022/tcp is open in a process"),
+        "{refused}"
+    );
     assert!(op.publish(publish(0)).unwrap() > 49_152);
     assert_eq!(
         op.publish(PortMapping {

@@ -127,11 +127,8 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// Whether this kernel has a kind of link, by its iproute2 name.
     fn supports(&self, kind: &str) -> Result<bool>;
 
-    /// Whether a program has one of a mapping's host ports open, so that publishing it would take its packets away. A simulated kernel has
-    /// no programs.
-    fn port_use(&self, _namespace: &Namespace, _mapping: &PortMapping) -> Result<PortUse> {
-        Ok(PortUse::Free)
-    }
+    /// Whether a program has one of a mapping's host ports open, so that publishing it would take its packets away.
+    fn port_use(&self, namespace: &Namespace, mapping: &PortMapping) -> Result<PortUse>;
 
     /// The links by which a namespace has default routes, in either family.
     fn default_route_links(&self, namespace: &Namespace) -> Result<BTreeSet<Ifindex>> {

@@ -118,6 +118,19 @@ impl Publish {
         !matches!(self.host_port, HostPort::Given(_))
     }
 
+    /// The same on that port of the host, where the host may choose it.
+    pub fn at(&self, host_port: u16) -> Self {
+        let given = self.is_any() && host_port > 0;
+        Self {
+            host_port: if given {
+                HostPort::Given(host_port)
+            } else {
+                self.host_port
+            },
+            ..self.clone()
+        }
+    }
+
     /// What it becomes on one address of the host; its port there is zero until one is chosen.
     pub fn on(&self, host_address: IpAddr) -> PortMapping {
         let host_port = match self.host_port {

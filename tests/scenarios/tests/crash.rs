@@ -51,11 +51,13 @@ fn connect(kind: &Kind) -> Value {
     ] })
 }
 
+/// The host's port 8080 goes to another port of the sandbox: what is there has to go before what comes.
 fn change_ports(client: &mut Client) -> Result<()> {
     let endpoints = client.get("/v1/endpoints")?.ok("list endpoints")?;
     let id = endpoints[0]["id"].as_str().unwrap_or_default();
     let publish = json!({ "publish": [
-        { "container_port": 80, "host_port": 8080 },
+        { "container_port": 8000, "host_port": 8080 },
+        { "container_port": 53, "transport": "udp" },
         { "container_port": 81, "host_port": 8081, "count": 3 },
     ] });
     client
@@ -102,11 +104,23 @@ fn inconsistencies(lab: &Lab, client: &mut Client, point: &str) -> Result<Vec<(V
         let interfaces = interfaces(lab, sandbox, point)?;
         let joined = |e: &&Value| e["sandbox"] == sandbox["id"];
         let joined = endpoints.as_array().into_iter().flatten().filter(joined).count();
+        expect_ports(&endpoints, point);
         if interfaces.len() != joined {
             differing.push((sandbox["name"].clone(), interfaces, joined));
         }
     }
     Ok(differing)
+}
+
+/// Whoever was joined with published ports has the host's port 8080, before its change and after it.
+fn expect_ports(endpoints: &Value, point: &str) {
+    for endpoint in endpoints.as_array().into_iter().flatten() {
+        let ports = endpoint["ports"].as_array().cloned().unwrap_or_default();
+        assert!(
+            ports.is_empty() || ports.iter().any(|port| port["host_port"] == json!(8080)),
+            "{point}: {ports:?}"
+        );
+    }
 }
 
 fn interfaces(lab: &Lab, sandbox: &Value, point: &str) -> Result<Vec<String>> {

@@ -200,6 +200,7 @@ impl Arrival<'_> {
                 metric: prepared.metric,
                 defaults: defaults.recorded(),
                 ports: publications(&prepared.ports),
+                gave_way: Vec::new(),
                 age: self.place.change(|s| s.next_age()),
             }),
             ..prepared.record

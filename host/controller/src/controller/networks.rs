@@ -253,6 +253,7 @@ impl Inner {
                 self.update_services(&place);
             }
             self.settle_uplinks(&place);
+            self.retry_ports(&place);
         }
         self.events.flush();
     }

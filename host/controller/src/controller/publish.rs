@@ -1,20 +1,16 @@
-//! Published ports of endpoints: operations of their own, so that they can change while the endpoint stays where it is. With a join they
-//! ride along: applied, journalled and committed with it.
+//! Published ports of endpoints, got ready: reserved, and with the steps that publish them. With a join they ride along: applied, journalled
+//! and committed with it; later they change by operations of their own, see `republish.rs`.
 //!
 //! ```text
 //!   asked --> reserved in the realm's book --> the host's steps, an operation for each port or range asked for
 //!                                         \--> or the driver's program, one operation for all of them
-//!
-//!   change:   what stays is not touched; what is new is published beside what goes, then that goes. Where the two want
-//!             the same host port, and where the driver programs, what goes goes first, and is published again if the
-//!             new is refused; killed in between, the endpoint has neither.
 //! ```
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
-use jackfield_driver::{Driver, LoadedDriver, OwnLink, Phase, PortOwner, PortReservation};
-use jackfield_kernel::{Make, Plan, PortUse, Rider, journal::Note, plan::FirewallRule};
-use jackfield_model::{Error, ErrorCode, Family, IpNetwork, OperationId, PortMapping, Publish, Result};
+use jackfield_driver::{Driver, FreePorts, LoadedDriver, OwnLink, Phase, PortOwner, PortReservation};
+use jackfield_kernel::{Make, Plan, Rider, plan::FirewallRule};
+use jackfield_model::{Error, Family, IpNetwork, OperationId, PortMapping, Publish, Result};
 
 use super::{
     Inner,
@@ -23,21 +19,13 @@ use super::{
     place::Place,
     way::Way,
 };
-use crate::{
-    letter::{Call, Letter},
-    request::{Done, EndpointInfo},
-    state::{Begin, EndpointRecord, Network, Placement, PortChange, Publication},
-    store::{Layer, notes},
-};
-
-/// Host ports that are tried when any will do and programs have them open.
-const MOST_PASSED_OVER: usize = 64;
+use crate::state::{EndpointRecord, Network, Publication};
 
 /// Ports that are ready to be published.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub publication: Publication,
-    plan: Plan,
+    pub plan: Plan,
     held: Vec<PortReservation>,
 }
 
@@ -183,33 +171,13 @@ impl Publisher<'_> {
         if mappings.is_empty() {
             return Ok(Vec::new());
         }
-        let owner = self.owner();
-        let mut passed_over = Vec::new();
-        for _ in 0..MOST_PASSED_OVER {
-            let reserved = self.place.ports.reserve_same(&owner, mappings, asked.host_port());
-            let reserved = reserved.map_err(|e| e.step("publish"))?;
-            match self.refusal_by_kernel(&reserved)? {
-                None => return Ok(reserved),
-                Some(error) if error.code == ErrorCode::AlreadyExists && asked.is_any() => passed_over.push(reserved),
-                Some(refusal) => return Err(refusal.step("publish")),
-            }
-        }
-        let message =
-            format!("each of {MOST_PASSED_OVER} host ports that were tried is open in some program: name one");
-        Err(Error::new(ErrorCode::Exhausted, message).step("publish"))
-    }
-
-    /// Why these ports cannot be published although no endpoint has them.
-    fn refusal_by_kernel(&self, reserved: &[PortReservation]) -> Result<Option<Error>> {
-        for PortReservation { mapping, .. } in reserved {
-            let found = self.inner.kernel.port_use(self.place.realm.namespace(), mapping)?;
-            match found {
-                PortUse::Free => {}
-                PortUse::Open { port, process } => return Ok(Some(is_open(port, process, mapping))),
-                PortUse::NotHere => return Ok(Some(not_an_address(mapping))),
-            }
-        }
-        Ok(None)
+        let free = FreePorts {
+            book: &self.place.ports,
+            kernel: &*self.inner.kernel,
+            namespace: self.place.realm.namespace(),
+        };
+        let reserved = free.reserve(&self.owner(), mappings, asked.host_port());
+        reserved.map_err(|e| e.step("publish"))
     }
 
     fn mappings(&self, asked: &Publish) -> Result<Vec<PortMapping>> {
@@ -304,174 +272,12 @@ impl Inner {
             place.hold_ports(&one.publication.operation, one.held);
         }
     }
-
-    /// Gives an endpoint these published ports and no others: all of them, or it keeps those that it has.
-    pub(super) fn set_ports(
-        self: &Arc<Self>,
-        place: &Place,
-        endpoint: &str,
-        asked: &[Publish],
-    ) -> Result<Done<EndpointInfo>> {
-        let placement = match place.decide(|s| s.begin_ports(endpoint, asked))? {
-            Begin::AlreadySo(placement) => {
-                return place.endpoint_info(placement.endpoint.as_str()).map(Done::AlreadySo);
-            }
-            Begin::Go(placement) => placement,
-        };
-        let id = &placement.endpoint;
-        let over = place.unwind(|s| s.end_ports(id));
-        self.change_ports(place, &placement, asked)
-            .map_err(|e| e.object(format!("endpoint {}", id.short())))?;
-        drop(over);
-        place.look(|s| self.say_endpoint(s.endpoints.get(id), "publish"));
-        self.events.flush();
-        place.endpoint_info(id.as_str()).map(Done::Done)
-    }
-
-    fn change_ports(self: &Arc<Self>, place: &Place, placement: &Placement, asked: &[Publish]) -> Result<()> {
-        let before = place.endpoint(&placement.endpoint)?.record;
-        let there = before.stay.as_ref().map(|s| s.ports.as_slice()).unwrap_or_default();
-        let PortChange { kept, out, new } = PortChange::between(there, asked);
-        let after = with_ports(&before, kept.clone(), asked);
-        if !out.iter().any(|p| p.by_driver) {
-            match self.add_ports(place, after.clone(), &new) {
-                Err(e) if e.code == ErrorCode::AlreadyExists && !out.is_empty() => {}
-                added => return added.and_then(|()| self.release_ports(place, &out)),
-            }
-        }
-        let kept_asked: Vec<Publish> = kept.iter().flat_map(|p| p.asked.clone()).collect();
-        self.remember_ports(place, with_ports(&before, kept.clone(), &kept_asked), Vec::new())?;
-        if out.iter().any(|p| p.by_driver) {
-            self.tell_revoked(place, &before);
-        }
-        self.release_ports(place, &out)?;
-        let Err(refusal) = self.add_ports(place, after, &new) else {
-            return Ok(());
-        };
-        let (as_before, all): (_, Vec<Publish>) = (asked_of(&before), out.into_iter().flat_map(|p| p.asked).collect());
-        if let Err(error) = self.add_ports(place, with_ports(&before, kept, &as_before), &all) {
-            tracing::error!(endpoint = %placement.endpoint, %error, "the published ports from before a refused change are lost");
-        }
-        Err(refusal)
-    }
-
-    /// Publishes these besides those of the record, which is kept with them.
-    fn add_ports(self: &Arc<Self>, place: &Place, mut record: EndpointRecord, asked: &[Publish]) -> Result<()> {
-        if asked.is_empty() {
-            return self.remember_ports(place, record, Vec::new());
-        }
-        let network = place.network(&record.spec.network)?;
-        let driver = self.driver(&network.record.driver)?;
-        let links = record.stay.as_ref().map(|s| s.links.clone()).unwrap_or_default();
-        let attempt = || {
-            let publisher = Publisher {
-                inner: self,
-                place,
-                driver: &*driver,
-                network: &network,
-                record: &record,
-                links: links.clone(),
-                join: None,
-            };
-            let mut merged = Merged::default();
-            let prepared = publisher.prepare(asked, &mut *driver.instance()?, &mut merged)?;
-            Ok((prepared, merged.into_outcome()))
-        };
-        let (prepared, _, keys) = self.reserving(&driver.identity().name, Layer::BootLong, attempt)?;
-        if let Some(stay) = &mut record.stay {
-            stay.ports.extend(publications(&prepared));
-        }
-        let mut all = vec![notes::endpoint(place.id(), &record)];
-        all.extend(keys.notes());
-        if let Err(error) = self.apply_ports(place, &prepared, all) {
-            drop(keys);
-            if prepared.iter().any(|p| p.publication.by_driver) {
-                self.tell_revoked(place, &record);
-            }
-            return Err(error);
-        }
-        keys.publish();
-        self.hold_all(place, prepared);
-        place.change(|s| s.record_ports(record));
-        Ok(())
-    }
-
-    fn remember_ports(&self, place: &Place, record: EndpointRecord, mut more: Vec<Note>) -> Result<()> {
-        more.push(notes::endpoint(place.id(), &record));
-        self.append_notes(more)?;
-        place.change(|s| s.record_ports(record));
-        Ok(())
-    }
-
-    fn apply_ports(&self, place: &Place, prepared: &[Prepared], notes: Vec<Note>) -> Result<()> {
-        let Some((first, rest)) = prepared.split_first() else {
-            return self.append_notes(notes);
-        };
-        let riders: Vec<Rider> = rest.iter().map(Prepared::rider).collect();
-        let applied = place
-            .realm
-            .apply_with(&first.publication.operation, &first.plan, &riders, None)?;
-        Ok(applied.commit(notes)?)
-    }
-
-    /// Takes these back. No record has them any more, so that a host which is killed in between does the same when it starts.
-    pub(super) fn release_ports(&self, place: &Place, out: &[Publication]) -> Result<()> {
-        out.iter().try_for_each(|publication| {
-            self.close_localnet(place, publication);
-            self.release(place, Some(&publication.operation), Vec::new())
-        })
-    }
-
-    fn tell_revoked(self: &Arc<Self>, place: &Place, record: &EndpointRecord) {
-        let Ok(network) = place.network(&record.spec.network) else {
-            return;
-        };
-        let (network, driver) = (&record.spec.network, &network.record.driver);
-        let letter = Letter::new(place.id(), driver, Call::Revoke, network, Some(&record.spec.id));
-        self.tell_or_post(place, vec![letter]);
-    }
-}
-
-fn is_open(port: u16, process: Option<(u32, String)>, mapping: &PortMapping) -> Error {
-    let process = match process {
-        Some((pid, name)) => format!("process {pid} ({})", name.escape_default()),
-        None => "a process that cannot be seen from here".to_owned(),
-    };
-    let transport = mapping.transport;
-    let message = format!(
-        "host port {port}/{transport} is open in {process}: stop it, choose another port, or none to have one chosen"
-    );
-    Error::new(ErrorCode::AlreadyExists, message)
-}
-
-fn not_an_address(mapping: &PortMapping) -> Error {
-    let address = mapping.host_address;
-    let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
-    Error::invalid(format!(
-        "{address} is no address of this host: publish on one that is, or on all of them by naming none (where one is to come later, \
-         net.{family}.ip_nonlocal_bind=1 lets it be published now)"
-    ))
 }
 
 /// Whether the host itself is to reach it by 127.0.0.1.
 fn serves_localhost(mapping: &PortMapping) -> bool {
     let address = mapping.host_address;
     address.is_ipv4() && (address.is_unspecified() || address.is_loopback())
-}
-
-/// The record of an endpoint with these ports.
-fn with_ports(record: &EndpointRecord, ports: Vec<Publication>, asked: &[Publish]) -> EndpointRecord {
-    let mut record = record.clone();
-    if let Some(stay) = &mut record.stay {
-        stay.ports = ports;
-        stay.asked.publish = asked.to_vec();
-    }
-    record
-}
-
-fn asked_of(record: &EndpointRecord) -> Vec<Publish> {
-    let stay = record.stay.iter();
-    stay.flat_map(|stay| stay.asked.publish.clone()).collect()
 }
 
 fn family_name(family: Family) -> &'static str {

@@ -46,6 +46,7 @@ impl Inner {
         let sandboxes: Vec<SandboxId> = place.look(|s| s.sandboxes.keys().cloned().collect());
         self.settle_uplinks(place);
         self.settle_localnet(place);
+        self.retry_ports(place);
         sandboxes
             .iter()
             .try_for_each(|sandbox| self.settle_default_routes(place, sandbox))?;
@@ -116,6 +117,7 @@ impl Inner {
         if let Some(stay) = &mut record.stay {
             stay.defaults.retain(|(_, operation)| found.stands(operation));
             stay.ports.retain(|ports| found.stands(&ports.operation));
+            stay.keep_what_stands(|operation| found.stands(operation));
         }
         let known = |stay: &Stay| {
             found.all.contains_key(&stay.operation) && place.look(|s| s.sandboxes.contains_key(&stay.sandbox))

@@ -57,6 +57,28 @@ impl RealmState {
         self.placement(&id).map(Begin::Go)
     }
 
+    /// Endpoints of which ports gave way to others that never came.
+    pub fn with_ports_cut_off(&self) -> Vec<EndpointId> {
+        let cut_off = |e: &&Endpoint| {
+            let gave_way = |stay: &super::Stay| !stay.gave_way.is_empty();
+            e.phase == EndpointPhase::Joined && e.record.stay.as_ref().is_some_and(gave_way)
+        };
+        let endpoints = self.endpoints.values().filter(cut_off);
+        endpoints.map(|e| e.record.spec.id.clone()).collect()
+    }
+
+    /// What gave way is to be published again; None where there is nothing, or somebody is at it.
+    pub fn begin_ports_again(&mut self, id: &EndpointId) -> Option<EndpointRecord> {
+        let endpoint = self.endpoints.get(id)?;
+        let stay = endpoint.record.stay.as_ref()?;
+        if endpoint.phase != EndpointPhase::Joined || stay.gave_way.is_empty() {
+            return None;
+        }
+        let record = endpoint.record.clone();
+        self.set_phase(id, EndpointPhase::Publishing);
+        Some(record)
+    }
+
     /// The ports that stand now are these.
     pub fn record_ports(&mut self, record: EndpointRecord) {
         self.fill_endpoint(&record.spec.id.clone(), |there| *there = record);

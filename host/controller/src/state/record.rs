@@ -150,6 +150,9 @@ pub struct Stay {
     /// Its published ports that stand.
     #[serde(default)]
     pub ports: Vec<Publication>,
+    /// Those that gave way to others which want the same host ports, and are not there yet: published again unless they come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gave_way: Vec<Publication>,
     /// Lower is older.
     pub age: u64,
 }
@@ -160,6 +163,15 @@ impl Stay {
         let defaults = self.defaults.iter().map(|(_, operation)| operation);
         let ports = self.ports.iter().map(|p| &p.operation);
         defaults.chain(ports).chain([&self.operation])
+    }
+
+    /// Of the ports that gave way, those that the host made and that stand still are its own as they were: nobody had gone so far as to take
+    /// them back.
+    pub fn keep_what_stands(&mut self, stands: impl Fn(&OperationId) -> bool) {
+        let of_host = |p: &mut Publication| !p.by_driver && stands(&p.operation);
+        let there: Vec<Publication> = self.gave_way.extract_if(.., of_host).collect();
+        self.asked.publish.extend(there.iter().flat_map(|p| p.asked.clone()));
+        self.ports.extend(there);
     }
 
     /// A default route was given (`Some`) or taken back.
@@ -184,6 +196,24 @@ pub struct Publication {
     /// The link on which 127.0.0.1 has to lead somewhere for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub localnet: Option<Ifindex>,
+}
+
+impl Publication {
+    /// What asks for just these ports again, with the host's ports that were chosen. Ports of one request have the same number on each
+    /// address.
+    pub fn as_it_was(&self) -> Vec<Publish> {
+        let [asked] = self.asked.as_slice() else {
+            return self.asked.clone();
+        };
+        // At the endpoint's own address nothing is chosen.
+        let on_host = |m: &&PortMapping| asked.host_address().is_none_or(|on| on == m.host_address);
+        let chosen = self.mappings.iter().filter(on_host).map(|m| m.host_port).next();
+        vec![
+            chosen
+                .filter(|_| asked.is_any())
+                .map_or_else(|| asked.clone(), |port| asked.at(port)),
+        ]
+    }
 }
 
 /// The interface of an endpoint.

@@ -103,6 +103,7 @@ fn stay(sandbox: &SandboxId, priority: i32, gateways: &[&str], age: u64) -> Stay
         ports: Vec::new(),
         metric: None,
         defaults: Vec::new(),
+        gave_way: Vec::new(),
         age,
     }
 }

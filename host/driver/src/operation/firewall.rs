@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use jackfield_kernel::{Make, plan::FirewallRule};
-use jackfield_model::{Error, ErrorCode, Family, IpNetwork, LinkName, PortMapping, Result};
+use jackfield_model::{Error, ErrorCode, Family, HostPort, IpNetwork, LinkName, PortMapping, Result};
 
 use super::{Operation, running::Running, table::Origin};
-use crate::{LinkId, Phase, PortOwner, grants::Want};
+use crate::{FreePorts, LinkId, Phase, PortOwner, PortReservation, grants::Want};
 
 #[allow(missing_docs, clippy::missing_errors_doc)] // The WIT package is the documentation: see the module's head.
 impl Operation {
@@ -27,7 +27,7 @@ impl Operation {
         if run.routed(Family::of(target)) {
             return run.open(&want, &mapping, target);
         }
-        let reservation = run.context.ports.reserve(&run.port_owner(), &mapping)?;
+        let reservation = run.reserve_port(&mapping)?;
         let mapping = reservation.mapping.clone();
         if run.ports.iter().any(|held| overlap(&held.mapping, &mapping)) {
             return Err(Error::new(
@@ -114,6 +114,22 @@ impl Running {
             ));
         }
         self.step(want, make)
+    }
+
+    /// Port zero has the host choose one.
+    fn reserve_port(&self, mapping: &PortMapping) -> Result<PortReservation> {
+        let free = FreePorts {
+            book: &self.context.ports,
+            kernel: &**self.kernel(),
+            namespace: self.namespace(),
+        };
+        let host_port = match mapping.host_port {
+            0 => HostPort::Any,
+            first => HostPort::Given(first),
+        };
+        let mut reserved = free.reserve(&self.port_owner(), std::slice::from_ref(mapping), host_port)?;
+        let one = reserved.pop();
+        one.ok_or_else(|| Error::internal("a reservation of one port came to none"))
     }
 
     /// The name of a link that a rule may be about. A link of the host carries others' traffic.

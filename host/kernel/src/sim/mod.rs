@@ -31,6 +31,7 @@ mod lookup;
 mod moving;
 mod namespaces;
 mod neighbours;
+mod programs;
 mod removal;
 mod requests;
 mod routes;
@@ -47,12 +48,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use jackfield_model::PortMapping;
 use nix::errno::Errno;
 
 use crate::linux::describe::describe;
 use crate::{
     Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource,
-    Request, Result, RouteLookup, plan::SysctlKey,
+    PortUse, Request, Result, RouteLookup, plan::SysctlKey,
 };
 use state::State;
 
@@ -105,6 +107,10 @@ impl Kernel for Simulated {
 
     fn create_deaf_namespace(&self) -> Result<Namespace> {
         Ok(Namespace::simulated(self.state().create_namespace(true)))
+    }
+
+    fn port_use(&self, namespace: &Namespace, mapping: &PortMapping) -> Result<PortUse> {
+        Ok(self.state().port_use(namespace.id(), mapping))
     }
 
     fn open_namespace(&self, source: &NamespaceSource) -> Result<Namespace> {

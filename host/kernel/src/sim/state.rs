@@ -1,10 +1,11 @@
 //! All namespaces. Links are changed here and not in their namespace, because a pair and a parent reach across.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
 };
 
+use jackfield_model::Transport;
 use nix::errno::Errno;
 
 use super::{
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) spaces: BTreeMap<NamespaceId, Space>,
     pub(super) pins: HashMap<PathBuf, NamespaceId>,
     pub(super) processes: HashMap<u32, NamespaceId>,
+    /// Ports that programs have open.
+    pub(super) open_ports: BTreeSet<(NamespaceId, Transport, u16)>,
     /// The one that the host itself is in.
     pub(super) own: NamespaceId,
     /// Cookies are never used twice.
@@ -34,6 +37,7 @@ impl State {
             spaces,
             pins: HashMap::new(),
             processes: HashMap::new(),
+            open_ports: BTreeSet::new(),
             own,
             next_cookie: 1,
         }

@@ -1,12 +1,14 @@
 //! The host dies before or after any record of its journal. Afterwards the kernel has what it had before the operation, or what it has
 //! after, and what the controller says is what the kernel has.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use jackfield_kernel::{
     Dump,
     faulty::{CrashAtRecord, Fault},
 };
+
+use jackfield_model::PortMapping;
 
 use super::fixture::*;
 use crate::request::*;
@@ -14,7 +16,7 @@ use crate::request::*;
 /// A way through the controller's operations; each step alone is cut off at every boundary.
 type Step = fn(&Fixture) -> jackfield_model::Result<()>;
 
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("create network", |h| {
         h.controller()
             .create_network(OWN, network("blue", "scripted"))
@@ -37,6 +39,13 @@ const STEPS: [(&str, Step); 7] = [
     ("change ports", |h| {
         let endpoint = h.controller().endpoints(OWN)?.remove(0);
         let ports = publishing(&["8080:80", "8081:81/udp", "9000-9002:9000-9002"]);
+        h.controller()
+            .set_ports(OWN, endpoint.id.as_str(), &ports.publish)
+            .map(drop)
+    }),
+    ("swap ports", |h| {
+        let endpoint = h.controller().endpoints(OWN)?.remove(0);
+        let ports = publishing(&["8080:8080", "8081:8081/udp", "9000-9002:9000-9002"]);
         h.controller()
             .set_ports(OWN, endpoint.id.as_str(), &ports.publish)
             .map(drop)
@@ -146,7 +155,7 @@ fn whichever_request_the_kernel_refuses_nothing_is_left_of_a_way_up() {
 
 #[test]
 fn whichever_request_the_kernel_refuses_the_way_down_ends_where_it_should() {
-    for (at, (name, step)) in STEPS.iter().enumerate().skip(4) {
+    for (at, (name, step)) in STEPS.iter().enumerate().skip(5) {
         let after = picture(&prepared(at + 1).dump());
         for n in 1.. {
             let host = prepared(at);
@@ -160,4 +169,67 @@ fn whichever_request_the_kernel_refuses_the_way_down_ends_where_it_should() {
             take_down(&host, &why);
         }
     }
+}
+
+/// Where the new ports want a host port of the old ones, the old have to go first: there is a moment in which there are neither.
+#[test]
+fn cut_off_while_ports_swap_the_endpoint_has_the_old_or_the_new() {
+    for (driver, programs) in [("bridge", false), ("scripted", true)] {
+        for boundary in 0.. {
+            let mut host = Fixture::new();
+            host.script.programs.store(programs, Ordering::Relaxed);
+            host.network("blue", driver);
+            host.sandbox("box");
+            let before = host.connect_with("blue", "box", publishing(&["90:90", "8080:80", "70"]));
+            let (record, early) = (1 + boundary / 2, boundary % 2 == 0);
+            let fault = CrashAtRecord::new(host.faulty.clone(), record, early);
+            host.controller().inner.journal.observe(Arc::new(fault));
+            let new = publishing(&["90:90", "8080:81"]).publish;
+            let changed = host.controller().set_ports(OWN, before.id.as_str(), &new);
+            let survived = !host.faulty.is_dead();
+            host.restart();
+            let why = format!("{driver}, {} record {record}", if early { "before" } else { "after" });
+            expect_old_or_new(&host, &before, changed.is_ok(), &why);
+            take_down(&host, &why);
+            if survived {
+                assert!(boundary > 6, "{why}: only so many boundaries were met");
+                break;
+            }
+        }
+    }
+}
+
+/// The old are the same to the number that was chosen, and can be changed as before.
+fn expect_old_or_new(host: &Fixture, before: &EndpointInfo, changed: bool, why: &str) {
+    let found = host.controller().endpoint(OWN, before.id.as_str()).unwrap().ports;
+    let sorted = |ports: &[PortMapping]| {
+        let mut ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        ports.sort();
+        ports
+    };
+    let new = ["0.0.0.0:8080->81/tcp", "0.0.0.0:90->90/tcp"];
+    let there = sorted(&found);
+    assert!(
+        there == new || (!changed && there == sorted(&before.ports)),
+        "{why}: {there:?}"
+    );
+    let elements = |line: &&String| line.contains(" set publish") && line.contains(" element ");
+    assert_eq!(
+        host.dump().firewall.iter().filter(elements).count(),
+        there.len(),
+        "{why}"
+    );
+    let asked = if there == new {
+        &["90:90", "8080:81"][..]
+    } else {
+        &["90:90", "8080:80", "70"]
+    };
+    let again = host
+        .controller()
+        .set_ports(OWN, before.id.as_str(), &publishing(asked).publish);
+    assert_eq!(
+        sorted(&again.unwrap().into_inner().ports),
+        there,
+        "{why}: the words are those that were asked"
+    );
 }
