@@ -332,16 +332,32 @@ pub struct SandboxInfo {
     pub files: Option<PathBuf>,
 }
 
-/// Something that happened.
+/// Something that happened. All of them, each told when it is done, with its attributes in brackets:
+///
+/// | object | action | when |
+/// |---|---|---|
+/// | `network` | `create`, `delete` | (`driver`) |
+/// | | `recovered` | a start found it broken, or it waited, and it stands again (`driver`) |
+/// | | `waiting` | it cannot be applied yet, and is tried again (`driver`, `why`) |
+/// | | `release` | an address that was reserved on it may be given out again (`address`) |
+/// | `endpoint` | `create`, `join`, `leave`, `delete` | (`network`; `sandbox` while it is in one; `ports` that it has published) |
+/// | | `publish` | its published ports are others now, or are back after a change that was cut off (the same) |
+/// | `sandbox` | `create`, `delete` | deleted too when its namespace is gone (`kind`) |
+/// | | `names-failed` | it has no name service, or keeps it longer than it should (`error`) |
+/// | `service` | `create`, `update`, `delete` | updated when its endpoints are others; has its network's id (`addresses`, `endpoints`) |
+/// | `driver` | `load`, `upgrade`, `rollback`, `unload` | (`version`) |
+/// | `firewall` | `heal` | somebody else had taken out of it what was put back (`missing` of the host's table, `beside`: other programs' chains that have the host's rule again) |
+/// | | `blocked` | another firewall may drop what the host lets pass, and takes no rule of the host's; once, for as long as it is so (`by`, `reason`, `fix`) |
+/// | | `freed` | it is not in the way any more (`by`) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Counts from 1 since the host started.
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `network`, `endpoint`, `sandbox`, `service` (of a network, whose id it has), `driver`, `firewall`.
+    /// What it happened to.
     pub object: String,
-    /// `create`, `delete`, `join`, `leave`, `publish`, `load`, `upgrade`, `unload`, `waiting`, `recovered`, `heal`.
+    /// What happened.
     pub action: String,
     /// The object's id or the driver's name; of the firewall the realm's.
     pub id: String,

@@ -104,8 +104,8 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// How the namespace reaches an address, None when it does not.
     fn lookup_route(&self, namespace: &Namespace, destination: IpAddr) -> Result<Option<RouteLookup>>;
 
-    /// Changes of the namespace's firewall by others. None where there are no others, as in the simulated kernel. The watch ends when the
-    /// other end of `until` is closed.
+    /// Changes of the namespace's firewall by others. None where there are no others, as in the simulated kernel. A byte written to the
+    /// other end of `until` has it looked at; closing that ends the watch.
     fn watch_firewall(&self, _namespace: &Namespace, _until: UnixStream) -> Result<Option<Box<dyn FirewallWatch>>> {
         Ok(None)
     }

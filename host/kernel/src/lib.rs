@@ -34,7 +34,7 @@ pub use kernel::{FirewallWatch, Kernel, LinkQuery, PortUse};
 pub use linux::{Linux, descriptors, netns, sockets};
 pub use namespace::{Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
-pub use realm::{Applied, Realm, Recovered, RecoveredState, Rider, SandboxAt};
+pub use realm::{Applied, FirewallNews, Realm, Recovered, RecoveredState, Rider, SandboxAt};
 pub use request::{Batch, FirewallChange, Leading, Request, StaleConnections};
 pub use sim::Simulated;
 

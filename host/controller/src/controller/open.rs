@@ -8,8 +8,8 @@ use std::{
 };
 
 use jackfield_driver::Drivers;
-use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal, nft::Mended};
-use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Result};
+use jackfield_kernel::{FirewallNews, Kernel, Namespace, NamespaceId, Realm, journal::Journal, nft::Blocked};
+use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Options, Result};
 
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
 use crate::{
@@ -218,22 +218,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Has the realm's firewall kept as it should be, and says so in an event when it had to be mended.
+    /// Has the realm's firewall kept as it should be, and says in events when it had to be mended, and who is in its way.
     fn watch_firewall(self: &Arc<Self>, place: &Place) {
         let (inner, realm) = (Arc::downgrade(self), place.id().to_string());
-        let tell = move |mended: &Mended| {
+        let tell = move |news: &FirewallNews| {
             let Some(inner) = inner.upgrade() else { return };
-            let table = mended.table.iter().map(|missing| ("missing", missing.clone()));
-            let beside = mended
-                .beside
-                .iter()
-                .map(|_| ("beside", mended.beside.join(", ")))
-                .take(1);
-            let attributes = table
-                .chain(beside)
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect();
-            inner.events.say("firewall", "heal", &realm, None, attributes);
+            let (action, attributes) = firewall_event(news);
+            inner.events.say("firewall", action, &realm, None, attributes);
             inner.events.flush();
         };
         if let Err(error) = place.realm.watch_firewall(Box::new(tell)) {
@@ -269,5 +260,23 @@ impl Inner {
                 tracing::warn!(path = %stray.path().display(), %error, "a stray namespace stays pinned");
             }
         }
+    }
+}
+
+/// What an event says of it; a log has what an operator should do as well.
+fn firewall_event(news: &FirewallNews) -> (&'static str, Options) {
+    let options = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    match news {
+        FirewallNews::Mended(mended) => {
+            let beside = mended.beside.join(", ");
+            let table = mended.table.iter().map(|missing| ("missing", missing.as_str()));
+            let beside = Some(("beside", beside.as_str())).filter(|(_, chains)| !chains.is_empty());
+            ("heal", options(&table.chain(beside).collect::<Vec<_>>()))
+        }
+        FirewallNews::Blocked(Blocked { by, reason, fix }) => {
+            tracing::warn!(by, reason, fix, "another firewall may drop what the host lets pass");
+            ("blocked", options(&[("by", by), ("reason", reason), ("fix", fix)]))
+        }
+        FirewallNews::Freed(Blocked { by, .. }) => ("freed", options(&[("by", by)])),
     }
 }

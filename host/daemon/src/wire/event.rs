@@ -4,16 +4,17 @@ use jackfield_controller::request;
 use jackfield_model::Options;
 use serde::{Deserialize, Serialize};
 
-/// Something that happened.
+/// Something that happened. The list of them is that of [`request::Event`], which this is on the wire; and `stream lagged`, which says that
+/// something is missing here (`missed`: how many, `reason`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Counts from 1 since the host started.
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub time_ms: u64,
-    /// `network`, `endpoint`, `sandbox`, `driver`; `stream` for a word about the stream itself.
+    /// What it happened to; `stream` for a word about the stream itself.
     pub object: String,
-    /// `create`, `delete`, `join`, `leave`, `load`, `upgrade`, `rollback`, `unload`, `waiting`, `recovered`; `lagged` of a stream.
+    /// What happened.
     pub action: String,
     /// The object's id or the driver's name.
     pub id: String,

@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::net::UnixStream};
 use super::{Linux, netns, socket::Socket, watch::Watch};
 use crate::{
     FirewallChange, KernelError, Namespace, Result,
-    nft::{self, Mended},
+    nft::{self, Blocked, Mended},
     plan::FirewallRule,
 };
 
@@ -32,10 +32,11 @@ pub(super) fn dump(linux: &Linux, namespace: &Namespace) -> Result<Vec<String>> 
 
 /// Puts back what is missing of these rules.
 pub(super) fn mend(linux: &Linux, namespace: &Namespace, rules: &[FirewallRule]) -> Result<Mended> {
+    let mut mended = linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::mend(wire, rules)))??;
     if !rules.is_empty() {
-        warn_of_legacy(namespace)?;
+        mended.blocked.extend(legacy(namespace)?);
     }
-    linux.netfilter(namespace, |socket| Wire::talk(socket, |wire| nft::mend(wire, rules)))?
+    Ok(mended)
 }
 
 /// A socket that hears of others' changes.
@@ -50,20 +51,21 @@ pub(super) fn watch(linux: &Linux, namespace: &Namespace, until: UnixStream) -> 
     })
 }
 
-/// Tables of iptables-legacy are beyond nf_tables: what they drop the host cannot let pass.
-fn warn_of_legacy(namespace: &Namespace) -> Result<()> {
-    for names in ["ip_tables_names", "ip6_tables_names"] {
+/// Tables of iptables-legacy are beyond nf_tables: what they drop the host cannot let pass. It tells nobody of changes either: they are
+/// seen when something else is looked at.
+fn legacy(namespace: &Namespace) -> Result<Vec<Blocked>> {
+    let mut blocked = Vec::new();
+    for (names, program) in [
+        ("ip_tables_names", "iptables-legacy"),
+        ("ip6_tables_names", "ip6tables-legacy"),
+    ] {
         let path = format!("/proc/thread-self/net/{names}");
         let tables = netns::within(namespace, || fs::read_to_string(path))?.unwrap_or_default();
         if tables.lines().any(|table| table == "filter") {
-            tracing::warn!(
-                namespace = %namespace.id(),
-                "iptables-legacy has a filter table here, which the host cannot put a rule into: what it drops stays dropped; \
-                 move to iptables-nft, or accept packets with mark 0x8000000/0x8000000 in its FORWARD chain"
-            );
+            blocked.push(Blocked::by_legacy(program));
         }
     }
-    Ok(())
+    Ok(blocked)
 }
 
 /// The socket as the nftables code uses it: that makes its messages and numbers them itself.

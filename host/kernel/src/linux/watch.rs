@@ -1,7 +1,7 @@
 //! Listening for changes of nf_tables in one namespace.
 
 use std::{
-    io,
+    io::{self, Read},
     os::{fd::AsFd, unix::net::UnixStream},
     sync::{
         Arc,
@@ -32,6 +32,16 @@ pub(super) struct Watch {
     own_port: Arc<AtomicU32>,
 }
 
+/// What ended a wait.
+enum Woken {
+    /// The kernel told of changes.
+    Told,
+    /// Somebody wants it looked at.
+    Asked,
+    /// The watch is over.
+    Over,
+}
+
 impl Watch {
     /// To be called in the namespace.
     pub(super) fn open(until: UnixStream, own_port: Arc<AtomicU32>) -> io::Result<Self> {
@@ -50,16 +60,21 @@ impl Watch {
         })
     }
 
-    /// Waits for something to read; false when the watch is over.
-    fn wait(&self) -> io::Result<bool> {
+    /// Waits for something to read, or for being asked to look.
+    fn wait(&mut self) -> io::Result<Woken> {
         let mut either = [
             PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.until.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut either, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => Ok(true),
-            Err(errno) => Err(errno.into()),
-            Ok(_) => Ok(either[1].revents().is_none_or(|events| events.is_empty())),
+            Err(nix::errno::Errno::EINTR) => return Ok(Woken::Told),
+            Err(errno) => return Err(errno.into()),
+            Ok(_) if either[1].revents().is_none_or(|events| events.is_empty()) => return Ok(Woken::Told),
+            Ok(_) => {}
+        }
+        match self.until.read(&mut [0; 64])? {
+            0 => Ok(Woken::Over),
+            _ => Ok(Woken::Asked),
         }
     }
 
@@ -90,11 +105,11 @@ impl FirewallWatch for Watch {
             cause,
         };
         loop {
-            if !self.wait().map_err(failed)? {
-                return Ok(false);
-            }
-            if self.read().map_err(failed)? {
-                return Ok(true);
+            match self.wait().map_err(failed)? {
+                Woken::Over => return Ok(false),
+                Woken::Asked => return Ok(true),
+                Woken::Told if self.read().map_err(failed)? => return Ok(true),
+                Woken::Told => {}
             }
         }
     }

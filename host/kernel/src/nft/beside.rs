@@ -7,14 +7,16 @@
 //! nothing of ours and get none; tables of iptables-legacy cannot be reached by way of nf_tables.
 
 use super::{
-    Transport, dump,
+    Transport,
+    blocked::Blocked,
+    dump,
     expression::{Expression, write_list},
     layout::MARK,
     operand::{Meta, Register, Verdict},
     transaction::{Transaction, question},
     wire::Writer,
 };
-use crate::{KernelError, Result};
+use crate::Result;
 
 /// A chain of somebody else's in which others' rules may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +64,35 @@ impl std::fmt::Display for Asked {
     }
 }
 
-/// Puts the rule where it is asked for and missing; answers with those chains. What cannot be done is said in a warning: the host's own
-/// table is as good without.
-pub(super) fn stand(transport: &mut dyn Transport) -> Vec<Asked> {
-    let mut added = Vec::new();
+/// What became of the rule.
+#[derive(Debug, Default)]
+pub(super) struct Stood {
+    /// It was missing in these chains.
+    pub(super) added: Vec<Asked>,
+    /// These do not take it. The host's own table is as good without.
+    pub(super) blocked: Vec<Blocked>,
+}
+
+/// Puts the rule where it is asked for and missing.
+pub(super) fn stand(transport: &mut dyn Transport) -> Stood {
+    let mut stood = Stood::default();
     for asked in ASKED {
-        match ours(transport, asked) {
-            Ok(Some(handles)) if handles.is_empty() => match insert(transport, asked) {
-                Ok(()) => added.push(asked),
-                Err(error) => warn(asked, &error),
-            },
-            Ok(_) => {}
-            Err(error) => warn(asked, &error),
+        match stand_in(transport, asked) {
+            Ok(true) => stood.added.push(asked),
+            Ok(false) => {}
+            Err(error) => stood.blocked.push(Blocked::by_chain(asked, &error)),
         }
     }
-    added
+    stood
+}
+
+/// Whether it was missing.
+fn stand_in(transport: &mut dyn Transport, asked: Asked) -> Result<bool> {
+    let missing = ours(transport, asked)?.is_some_and(|handles| handles.is_empty());
+    if missing {
+        insert(transport, asked)?;
+    }
+    Ok(missing)
 }
 
 /// Takes the rule away wherever it is.
@@ -89,13 +105,9 @@ pub(super) fn leave(transport: &mut dyn Transport) {
                 .try_for_each(|handle| delete(transport, asked, handle))
         });
         if let Err(error) = gone {
-            warn(asked, &error);
+            tracing::warn!(%asked, %error, "the host's rule stays in another firewall's chain");
         }
     }
-}
-
-fn warn(asked: Asked, error: &KernelError) {
-    tracing::warn!(%asked, %error, "another firewall's chain does not take the host's rule: it may drop what the host lets pass");
 }
 
 /// Handles of our rule in a chain; None where there is no such chain.

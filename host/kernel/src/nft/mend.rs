@@ -1,6 +1,6 @@
 //! Putting back what somebody took out of the host's table, or never let in.
 
-use super::{Transaction, Transport, anchor, beside, dump, elements::words, lines};
+use super::{Blocked, Transaction, Transport, anchor, beside, dump, elements::words, lines};
 use crate::{FirewallChange, Result, plan::FirewallRule};
 
 /// Bytes of one transaction; below the default send buffer (net.core.wmem_default, 212992), which is the kernel's limit for one send.
@@ -13,6 +13,8 @@ pub struct Mended {
     pub table: Option<String>,
     /// Chains of other programs that the host's rule was put into.
     pub beside: Vec<String>,
+    /// Other firewalls that may drop what the host lets pass, and take no rule of it. Nothing of that was mended.
+    pub blocked: Vec<Blocked>,
 }
 
 impl Mended {
@@ -38,8 +40,12 @@ pub fn mend(transport: &mut dyn Transport, rules: &[FirewallRule]) -> Result<Men
         rebuild(transport, rules)?;
     }
     anchor::drop_in(transport);
-    let beside = beside::stand(transport).iter().map(ToString::to_string).collect();
-    Ok(Mended { table, beside })
+    let stood = beside::stand(transport);
+    Ok(Mended {
+        table,
+        beside: stood.added.iter().map(ToString::to_string).collect(),
+        blocked: stood.blocked,
+    })
 }
 
 /// In words. Both are sorted.

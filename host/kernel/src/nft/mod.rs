@@ -12,6 +12,7 @@
 
 mod anchor;
 mod beside;
+mod blocked;
 mod dump;
 mod elements;
 mod expression;
@@ -31,6 +32,7 @@ use nix::errno::Errno;
 
 use transaction::{Transaction, question, signature};
 
+pub use blocked::Blocked;
 pub use mend::{Mended, mend};
 pub use watch::concerns;
 
@@ -66,7 +68,8 @@ pub fn apply(transport: &mut dyn Transport, changes: &[FirewallChange]) -> Resul
     {
         Some(FirewallChange::EnsureTable) if !present => {
             anchor::drop_in(transport);
-            beside::stand(transport);
+            // What is in the way is told by whoever watches, who looks as soon as the table is there.
+            let _ = beside::stand(transport);
         }
         Some(FirewallChange::DropTable) => {
             beside::leave(transport);

@@ -67,6 +67,7 @@ impl Core {
         let (operation, whole) = (joint.operation, joint.whole());
         let raise_loopback = self.loopback_is_down(&shared, operation, &whole, sandbox)?;
         self.journal.append(self.begin(joint, sandbox, raise_loopback))?;
+        let had_table = !shared.table.is_empty();
         joint
             .parts()
             .for_each(|(operation, plan)| shared.begins(operation, plan));
@@ -91,6 +92,9 @@ impl Core {
                     shared.applied.insert(operation.clone());
                 });
                 self.let_go_of(stale_connections(&whole, Leading::Elsewhere));
+                if !had_table && !shared.table.is_empty() {
+                    self.look_at_firewall();
+                }
                 Ok(())
             }
             Some(refusal) => {

@@ -1,6 +1,9 @@
 //! What the callers' threads and the reaper share: the kernel, the journal, and the right to write.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jackfield_model::OperationId;
 use nix::errno::Errno;
@@ -28,6 +31,8 @@ pub struct Core {
     pub groups: Groups,
     pub queue: Queue,
     writer: Mutex<Shared>,
+    /// How the one who watches the firewall is asked to look at it.
+    pub watcher: Mutex<Option<UnixStream>>,
 }
 
 /// What became of a takedown.
@@ -50,6 +55,7 @@ impl Core {
             groups,
             queue,
             writer: Mutex::new(shared),
+            watcher: Mutex::default(),
         }
     }
 

@@ -45,6 +45,7 @@ use crate::{
 pub use applied::Applied;
 pub use apply::Rider;
 pub use recover::{Recovered, RecoveredState};
+pub use watch::FirewallNews;
 
 use self::{apply::Joint, core::Core, indexes::Indexes, queue::Work};
 
@@ -271,7 +272,7 @@ impl Realm {
         self.core.recover()
     }
 
-    /// From now on puts back, within moments, what anybody else takes out of the firewall; what was put back is told. To be called once, after
+    /// From now on puts back, within moments, what anybody else takes out of the firewall; what was put back is told, and who is in the way. To be called once, after
     /// [`Realm::recover`]: what the journal has on record is taken for what should be there.
     ///
     /// # Errors

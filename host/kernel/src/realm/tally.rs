@@ -40,6 +40,11 @@ impl<K: Eq + Hash> Tally<K> {
         }
     }
 
+    /// Whether nobody needs anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether any operation but this one needs it.
     pub fn has_other(&self, key: &K, operation: &OperationId) -> bool {
         self.0

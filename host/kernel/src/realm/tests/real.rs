@@ -50,7 +50,7 @@ fn a_flushed_firewall_is_back_within_moments_and_that_is_told() {
     let Some(mut world) = World::real() else { return };
     let realm = world.start();
     let (told, heard) = std::sync::mpsc::channel();
-    let tell = move |mended: &crate::nft::Mended| told.send(mended.clone()).unwrap();
+    let tell = move |news: &FirewallNews| told.send(news.clone()).unwrap();
     realm.watch_firewall(Box::new(tell)).unwrap();
     let masquerade = Plan {
         makes: vec![masquerade("10.0.0.0/24")],
@@ -65,7 +65,9 @@ fn a_flushed_firewall_is_back_within_moments_and_that_is_told() {
     let answers = crate::Kernel::send(&stranger, realm.namespace(), &[flush]).unwrap();
     assert!(matches!(answers[..], [Ok(())]));
     let start = Instant::now();
-    let mended = heard.recv_timeout(std::time::Duration::from_secs(1)).unwrap();
+    let FirewallNews::Mended(mended) = heard.recv_timeout(std::time::Duration::from_secs(1)).unwrap() else {
+        panic!("nobody is in the way");
+    };
     eprintln!("mended and told after {:?}", start.elapsed());
     assert_eq!(mended.table.as_deref(), Some("the whole table"));
     assert_eq!(world.dumps().0, whole);

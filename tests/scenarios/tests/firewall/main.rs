@@ -4,6 +4,8 @@
 // A scenario whose own values are wrong is to fail.
 #![allow(clippy::unwrap_used)]
 
+mod blocked;
+
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
@@ -24,8 +26,8 @@ use serde_json::json;
 const HOST: &str = "198.51.100.1";
 const OUTSIDE: &str = "198.51.100.2";
 /// What the real programs make: see the heads of the files.
-const DOCKER: &str = include_str!("../../../host/kernel/src/nft/tests/fixtures/docker-20.10.nft");
-const FIREWALLD: &str = include_str!("../../../host/kernel/src/nft/tests/fixtures/firewalld-1.3.nft");
+const DOCKER: &str = include_str!("../../../../host/kernel/src/nft/tests/fixtures/docker-20.10.nft");
+const FIREWALLD: &str = include_str!("../../../../host/kernel/src/nft/tests/fixtures/firewalld-1.3.nft");
 /// A flush has to be mended within this.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -262,7 +264,7 @@ fn a_flush_in_mid_traffic_is_mended_and_a_stream_goes_on() -> Result<()> {
         stream.goes_on();
     }
     stream.end();
-    await_event(&lab, "\"heal\"")?;
+    await_event(&lab, "\"heal\"").map(drop)?;
     assert!(probe::unreachable(
         &lab,
         &scene.blue.namespace,
@@ -271,8 +273,8 @@ fn a_flush_in_mid_traffic_is_mended_and_a_stream_goes_on() -> Result<()> {
     scene.end()
 }
 
-/// Reads the host's events until one has that word.
-fn await_event(lab: &Lab, word: &str) -> Result<()> {
+/// Reads the host's events, from the first on, until one has that word; answers with what was read.
+fn await_event(lab: &Lab, word: &str) -> Result<String> {
     let broken = |e: std::io::Error| LabError::new("read events", e);
     let mut socket = UnixStream::connect(lab.socket()).map_err(broken)?;
     socket.set_read_timeout(Some(2 * SECOND)).map_err(broken)?;
@@ -284,7 +286,7 @@ fn await_event(lab: &Lab, word: &str) -> Result<()> {
         let length = socket.read(&mut buffer).map_err(broken)?;
         heard.push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
-    Ok(())
+    Ok(heard)
 }
 
 /// A masqueraded connection from a sandbox to the outside, on which something goes to and fro all the time.
