@@ -19,6 +19,7 @@ mod disconnect;
 mod drive;
 mod endpoints;
 mod events;
+mod foreign;
 mod gateway;
 mod localnet;
 mod names;
@@ -26,6 +27,7 @@ mod networks;
 mod open;
 mod outbox;
 mod place;
+mod pools;
 mod publish;
 mod reached;
 mod realms;
@@ -51,7 +53,9 @@ use std::{
 
 use jackfield_driver::{Drivers, LoadedDriver, Outcome, StateStore};
 use jackfield_kernel::{Kernel, Namespace, NamespaceId, Realm, journal::Journal};
-use jackfield_model::{Error, ErrorCode, Options, Publish, Result};
+use jackfield_model::{
+    EndpointId, Error, ErrorCode, IpNetwork, NetworkId, NetworkSpec, Options, Publish, Result, SandboxId,
+};
 
 use crate::{
     names::NameService,
@@ -243,6 +247,15 @@ impl Controller {
         self.inner.place(realm)?.network_info(network)
     }
 
+    /// A network's driver, and the network as that sees it; None: there is none of that id.
+    pub fn network_in_brief(&self, realm: RealmRef, id: &NetworkId) -> Result<Option<(String, Arc<NetworkSpec>)>> {
+        let brief = |s: &RealmState| {
+            let record = &s.networks.get(id)?.record;
+            Some((record.driver.clone(), record.spec.clone()))
+        };
+        Ok(self.inner.place(realm)?.look(brief))
+    }
+
     /// Keeps an address of a network no longer for the name that it was reserved for; who has it keeps having it.
     pub fn release_address(&self, realm: RealmRef, network: &str, address: IpAddr) -> Result<Done<()>> {
         gone(
@@ -381,6 +394,43 @@ impl Controller {
     /// Whether a driver of that name is loaded.
     pub fn has_driver(&self, name: &str) -> bool {
         self.inner.drivers.find(name).is_some()
+    }
+
+    /// Deletes a sandbox unless somebody is in it, or on the way in: that is *already so*.
+    pub fn delete_empty_sandbox(&self, realm: RealmRef, sandbox: &SandboxId) -> Result<Done<()>> {
+        self.inner.delete_empty_sandbox(&*self.inner.place(realm)?, sandbox)
+    }
+
+    /// Deletes the endpoints that a runtime took along with a foreign sandbox and never told of, as far as that can be seen; answers which.
+    pub fn collect_foreign(&self, realm: RealmRef) -> Result<Vec<EndpointId>> {
+        Ok(self.inner.collect_foreign(&*self.inner.place(realm)?))
+    }
+
+    /// Gives a runtime a pool for networks that it makes itself (`ipam` of [`CreateNetwork`] is `runtime`). It is on disk then, and stays until
+    /// it is returned. The same one is given again only as [`Self::replay_pools`] says.
+    pub fn lease_pool(&self, realm: RealmRef, request: &LeasePool) -> Result<Done<IpNetwork>> {
+        self.inner.lease_pool(&*self.inner.place(realm)?, request)
+    }
+
+    /// Takes a leased pool back, with all addresses that were given out of it.
+    pub fn return_pool(&self, realm: RealmRef, pool: IpNetwork) -> Result<Done<()>> {
+        self.inner.return_pool(&*self.inner.place(realm)?, pool)
+    }
+
+    /// Gives out an address of a leased pool: that one, or the next. It is kept until it is returned or the machine starts again.
+    pub fn lease_address(&self, realm: RealmRef, pool: IpNetwork, asked: Option<IpAddr>) -> Result<Done<IpNetwork>> {
+        self.inner.lease_address(&*self.inner.place(realm)?, pool, asked)
+    }
+
+    /// Takes an address of a leased pool back.
+    pub fn return_address(&self, realm: RealmRef, address: IpAddr) -> Result<Done<()>> {
+        self.inner.return_address(&*self.inner.place(realm)?, address)
+    }
+
+    /// This runtime started again: each pool and address that it has is given to it once more when it asks for that very one.
+    pub fn replay_pools(&self, realm: RealmRef, owner: &str) -> Result<()> {
+        self.inner.place(realm)?.change(|s| s.ipam.replay_leases(owner));
+        Ok(())
     }
 
     /// Names of the networks of that driver, in every realm: it cannot be unloaded while there are any.

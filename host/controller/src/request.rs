@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, os::fd::OwnedFd, path::PathBuf, str::FromStr, sync::
 use jackfield_kernel::{NamespaceId, NamespaceSource};
 use jackfield_model::{
     DnsLabel, DnsSettings, EndpointId, Error, Family, IpNetwork, LinkName, MacAddr, Name, NetworkDns, NetworkId,
-    Options, Pool, PortMapping, Publish, Result, SandboxId, Service,
+    Options, Pool, PortMapping, Publish, Result, SandboxId, Service, StaticRoute,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,8 @@ pub struct CreateNetwork {
     /// Whether there is to be an IPv4 pool where none is given; None: when no pool at all is given.
     #[serde(default)]
     pub ipv4: Option<bool>,
-    /// Who manages the addresses: `default` or `null`. None: the driver where it does that, else `default`.
+    /// Who manages the addresses: `default`, `null`, or `runtime`, which asks for each address by itself and has no gateway but those given
+    /// here. None: the driver where it does that, else `default`.
     #[serde(default)]
     pub ipam: Option<String>,
     /// The subnets asked for may overlap what the realm has routes to.
@@ -292,6 +293,9 @@ pub struct EndpointInfo {
     pub interface: Option<LinkName>,
     /// Default gateways that the driver gave.
     pub gateways: Vec<IpAddr>,
+    /// What is left to the runtime, in a foreign sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// Its published ports, with the host's ports that were chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortMapping>,
@@ -306,6 +310,29 @@ pub struct EndpointInfo {
     pub labels: Options,
     /// `created`, `joined`, ...
     pub state: String,
+}
+
+/// What the runtime of a foreign sandbox does with the interface that it finds in the realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// What the interface is called in the sandbox, before its number.
+    pub prefix: String,
+    /// Routes that the sandbox gets besides the default ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<StaticRoute>,
+}
+
+/// A pool as a runtime asks for one outside of any network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasePool {
+    /// Who asks: he alone may ask for it again, once he said that he will ([`crate::Controller::replay_pools`]).
+    pub owner: String,
+    /// Which; None lets IPAM choose one of its default pools.
+    pub subnet: Option<IpNetwork>,
+    /// The part that addresses are given out from unasked.
+    pub range: Option<IpNetwork>,
+    /// Of which family, where none is named.
+    pub family: Family,
 }
 
 /// A sandbox, for people and programs.

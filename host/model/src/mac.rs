@@ -1,6 +1,6 @@
 //! Ethernet addresses.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::Ipv4Addr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,13 @@ impl MacAddr {
         getrandom::fill(&mut octets).expect("the system gives random bytes");
         octets[0] = (octets[0] & 0xfc) | 0x02;
         Self(octets)
+    }
+
+    /// The locally administered address that Docker gives an endpoint with that IPv4 address. Where an address goes from one endpoint to the
+    /// next, neighbours that remember the first one's reach the second.
+    pub fn of_ipv4(address: Ipv4Addr) -> Self {
+        let [a, b, c, d] = address.octets();
+        Self([0x02, 0x42, a, b, c, d])
     }
 
     /// The six octets, in the order in which they are sent.

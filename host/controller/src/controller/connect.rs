@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     letter::{Call, Letter},
-    request::{CreateEndpoint, Done, EndpointInfo, Join},
+    request::{CreateEndpoint, Done, EndpointInfo, Handover, Join},
     state::{Begin, Denied, EndpointPhase, EndpointRecord, Network, Placement, Stay, record::Interface},
     store::{Layer, notes},
 };
@@ -59,6 +59,7 @@ struct Prepared {
     record: EndpointRecord,
     interface: Option<Interface>,
     gateways: Vec<IpAddr>,
+    handover: Option<Handover>,
     ports: Vec<Ports>,
     metric: Option<u32>,
 }
@@ -197,6 +198,7 @@ impl Arrival<'_> {
                 links: std::mem::take(&mut outcome.links),
                 interface: prepared.interface,
                 gateways: prepared.gateways,
+                handover: prepared.handover,
                 metric: prepared.metric,
                 defaults: defaults.recorded(),
                 ports: publications(&prepared.ports),
@@ -338,13 +340,15 @@ impl Arrival<'_> {
         let placed = self.place_interface(&mut operation, &record, &reply, naming);
         let (interface, gateways) = placed.map_err(|e| e.step(Phase::Join.to_string()).driver(identity.to_string()))?;
         let outcome = operation.finish();
+        let (metric, handover) = (reply.metric, self.handover(reply));
         Ok((
             Prepared {
                 record,
                 interface,
                 gateways,
+                handover,
                 ports: Vec::new(),
-                metric: reply.metric,
+                metric,
             },
             outcome,
         ))
@@ -403,6 +407,15 @@ impl Arrival<'_> {
             prefix: prefix.to_owned(),
         }
         .into())
+    }
+
+    /// What the runtime of a foreign sandbox has to do by itself.
+    fn handover(&self, reply: JoinReply<LinkId>) -> Option<Handover> {
+        let (_, prefix) = reply.interface.filter(|_| self.opened.foreign)?;
+        Some(Handover {
+            prefix,
+            routes: reply.routes,
+        })
     }
 
     /// The plan came to nothing: the driver is told the opposite of what it agreed to.

@@ -1,6 +1,6 @@
 //! Endpoints by themselves: creating one asks the driver and fixes addresses and MAC; nothing is in the kernel before it joins.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use jackfield_driver::{Driver, LoadedDriver, Phase};
 use jackfield_model::{EndpointId, EndpointReply, EndpointSpec, Error, Family, MacAddr, Options, Result};
@@ -12,18 +12,21 @@ use super::{
     place::Place,
 };
 use crate::{
+    ipam::Manager,
     letter::{Call, Letter},
     request::{CreateEndpoint, Done, EndpointInfo},
     state::{Begin, Endpoint, EndpointRecord, Network},
     store::{Layer, notes},
 };
 
-/// Fills in what the specification left open: by the driver's word, or else for the MAC by chance.
-fn fill(spec: &mut EndpointSpec, reply: EndpointReply) -> Result<()> {
-    if let Some(mac) = reply.mac {
+/// Fills in what the specification left open: by the driver's word, or else for the MAC by that choice.
+fn fill(spec: &mut EndpointSpec, reply: EndpointReply, mac: impl FnOnce(&EndpointSpec) -> MacAddr) -> Result<()> {
+    if let Some(filled) = reply.mac {
         match spec.mac {
-            Some(given) if given != mac => return Err(overruled(&format!("MAC address {given}"), &mac.to_string())),
-            _ => spec.mac = Some(mac),
+            Some(given) if given != filled => {
+                return Err(overruled(&format!("MAC address {given}"), &filled.to_string()));
+            }
+            _ => spec.mac = Some(filled),
         }
     }
     for address in reply.addresses {
@@ -37,8 +40,19 @@ fn fill(spec: &mut EndpointSpec, reply: EndpointReply) -> Result<()> {
             None => spec.addresses.push(address),
         }
     }
-    spec.mac.get_or_insert_with(MacAddr::random);
+    if spec.mac.is_none() {
+        spec.mac = Some(mac(spec));
+    }
     Ok(())
+}
+
+/// A runtime gives addresses away again at once, since it knows no rest for them: what neighbours remember has to stay true.
+fn choose_mac(spec: &EndpointSpec, manager: Manager) -> MacAddr {
+    let by_address = spec.addresses.iter().find_map(|address| match address.ip() {
+        IpAddr::V4(address) if manager == Manager::Runtime => Some(MacAddr::of_ipv4(address)),
+        _ => None,
+    });
+    by_address.unwrap_or_else(MacAddr::random)
 }
 
 fn overruled(given: &str, instead: &str) -> Error {
@@ -134,7 +148,9 @@ impl Inner {
         })?;
         let mut outcome = operation.finish();
         let mut spec = record.spec.as_ref().clone();
-        fill(&mut spec, reply).map_err(|e| e.step(Phase::CreateEndpoint.to_string()).driver(identity.to_string()))?;
+        let mac = |spec: &EndpointSpec| choose_mac(spec, network.record.manager);
+        fill(&mut spec, reply, mac)
+            .map_err(|e| e.step(Phase::CreateEndpoint.to_string()).driver(identity.to_string()))?;
         merged.add(&mut outcome);
         record.spec = Arc::new(spec);
         record.driver = Some(identity.clone());
@@ -187,13 +203,19 @@ mod tests {
             mac,
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
         };
+        let chance = |_: &EndpointSpec| MacAddr::random();
         let mut spec = open.clone();
-        fill(&mut spec, reply(Some(mac), &["fd00::2/64"])).unwrap();
+        fill(&mut spec, reply(Some(mac), &["fd00::2/64"]), chance).unwrap();
         assert_eq!((spec.mac, spec.addresses.len()), (Some(mac), 2));
-        assert!(fill(&mut spec, reply(Some(other), &[])).is_err());
-        assert!(fill(&mut open.clone(), reply(None, &["10.0.0.3/24"])).is_err());
+        assert!(fill(&mut spec, reply(Some(other), &[]), chance).is_err());
+        assert!(fill(&mut open.clone(), reply(None, &["10.0.0.3/24"]), chance).is_err());
         let mut spec = open;
-        fill(&mut spec, EndpointReply::default()).unwrap();
-        assert!(spec.mac.is_some(), "the host chooses one");
+        let by_runtime = |spec: &EndpointSpec| choose_mac(spec, Manager::Runtime);
+        fill(&mut spec, EndpointReply::default(), by_runtime).unwrap();
+        assert_eq!(
+            spec.mac.unwrap().to_string(),
+            "02:42:0a:00:00:02",
+            "the host chooses one"
+        );
     }
 }

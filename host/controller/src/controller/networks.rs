@@ -23,15 +23,16 @@ use crate::{
 
 /// Who manages the addresses of a network with that driver.
 fn manager(request: &CreateNetwork, driver: &dyn LoadedDriver) -> Result<Manager> {
-    const KNOWN: [&str; 2] = ["default", "null"];
+    const KNOWN: [&str; 3] = ["default", "null", "runtime"];
     match request.ipam.as_deref() {
         None if driver.features().ipam => Ok(Manager::Driver),
         None | Some("default") => Ok(Manager::BuiltIn),
         Some("null") => Ok(Manager::Null),
+        Some("runtime") => Ok(Manager::Runtime),
         Some(other) => {
             let near = jackfield_model::nearest(other, &KNOWN).map(|n| format!(", did you mean \"{n}\"?"));
             Err(Error::not_found(format!(
-                "nothing that manages addresses is called \"{}\"{}: expected default or null",
+                "nothing that manages addresses is called \"{}\"{}: expected default, null or runtime",
                 other.escape_default(),
                 near.unwrap_or_default()
             )))

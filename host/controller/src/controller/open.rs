@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -13,7 +14,7 @@ use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Options, Result};
 
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
 use crate::{
-    ipam::Ipam,
+    ipam::{Ipam, LeasedPlan},
     names::NameService,
     request::{Config, EventSink, RealmRef},
     state::{Denied, EndpointRecord, NetworkRecord, RealmState, Reservation, SandboxRecord, ServiceRecord},
@@ -30,6 +31,8 @@ pub struct Dormant {
     services: Vec<(NamespaceId, ServiceRecord)>,
     /// Realms of which the kernel says when they are gone.
     marked: BTreeSet<NamespaceId>,
+    leased: Vec<(String, LeasedPlan)>,
+    leases: Vec<(NamespaceId, IpAddr)>,
 }
 
 /// What they have of one realm.
@@ -40,6 +43,8 @@ pub struct Remains {
     pub endpoints: Vec<EndpointRecord>,
     pub sandboxes: Vec<SandboxRecord>,
     pub services: Vec<ServiceRecord>,
+    pub leased: Vec<LeasedPlan>,
+    pub leases: Vec<IpAddr>,
 }
 
 impl Dormant {
@@ -51,6 +56,8 @@ impl Dormant {
             endpoints: take(&mut self.endpoints, |k| *k == realm),
             sandboxes: take(&mut self.sandboxes, |k| *k == realm),
             services: take(&mut self.services, |k| *k == realm),
+            leased: take(&mut self.leased, |k| *k == text),
+            leases: take(&mut self.leases, |k| *k == realm),
         }
     }
 
@@ -147,6 +154,8 @@ impl Inner {
             sandboxes: remembered.sandboxes,
             services: remembered.services,
             marked: remembered.marked,
+            leased: loaded.leased,
+            leases: remembered.leases,
         };
         let inner = Arc::new(Self {
             kernel,

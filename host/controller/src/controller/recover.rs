@@ -42,6 +42,7 @@ impl Inner {
         broken.iter().for_each(|id| self.reapply(place, id));
         self.collect_gone(place);
         self.let_lost_leave(place, &found);
+        self.collect_foreign(place);
         self.update_services(place);
         let sandboxes: Vec<SandboxId> = place.look(|s| s.sandboxes.keys().cloned().collect());
         self.settle_uplinks(place);
@@ -102,6 +103,13 @@ impl Inner {
         for record in remains.services {
             self.take_up_service(place, record, |operation| found.stands(operation))?;
         }
+        place.change(|s| {
+            remains.leased.into_iter().for_each(|pool| s.ipam.restore_lease(pool));
+            remains
+                .leases
+                .into_iter()
+                .for_each(|a| s.ipam.restore_leased_address(a));
+        });
         remains.endpoints.sort_by_key(|e| e.age);
         for record in remains.endpoints {
             self.take_up_endpoint(place, record, found)?;
@@ -136,14 +144,15 @@ impl Inner {
         Ok(())
     }
 
-    /// Endpoints whose links are gone from a sandbox that is still there leave it, for whoever wants to join again.
+    /// Endpoints whose links are gone from a sandbox that is still there leave it, for whoever wants to join again. A foreign sandbox takes the
+    /// links along when it goes: see the `foreign` module.
     fn let_lost_leave(self: &Arc<Self>, place: &Place, found: &Found) {
         let lost: Vec<EndpointId> = place.look(|s| {
             let lost = s.endpoints.iter().filter(|(_, e)| {
                 e.record
                     .stay
                     .as_ref()
-                    .is_some_and(|s| found.lost.contains(&s.operation))
+                    .is_some_and(|stay| found.lost.contains(&stay.operation) && !s.is_foreign(&stay.sandbox))
             });
             lost.map(|(id, _)| id.clone()).collect()
         });

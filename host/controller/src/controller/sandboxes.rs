@@ -110,7 +110,7 @@ impl Inner {
             }
             SandboxKind::Foreign(path) => {
                 return Ok(Shown {
-                    ground: Ground::Foreign { path },
+                    ground: Ground::Foreign { path, seen: false },
                     namespace: None,
                 });
             }
@@ -262,18 +262,31 @@ impl Inner {
 
     pub(super) fn delete_sandbox(self: &Arc<Self>, place: &Place, reference: &str) -> Result<Done<()>> {
         let id = place.decide(|s| s.begin_delete_sandbox(reference))?;
-        let unwind = place.unwind(|s| s.reopen_sandbox(&id));
+        self.clear_sandbox(place, &id)
+    }
+
+    /// Deletes a sandbox unless somebody is in it, or on the way in.
+    pub(super) fn delete_empty_sandbox(self: &Arc<Self>, place: &Place, id: &SandboxId) -> Result<Done<()>> {
+        match place.decide(|s| s.begin_delete_empty_sandbox(id))? {
+            Some(id) => self.clear_sandbox(place, &id),
+            None => Ok(Done::AlreadySo(())),
+        }
+    }
+
+    /// Deletes a sandbox that is `Deleting`.
+    fn clear_sandbox(self: &Arc<Self>, place: &Place, id: &SandboxId) -> Result<Done<()>> {
+        let unwind = place.unwind(|s| s.reopen_sandbox(id));
         // Nobody enters any more; who is on the way in or out is waited for.
-        let leaving = place.decide(|s| s.begin_clearing(&id, |_| true))?;
+        let leaving = place.decide(|s| s.begin_clearing(id, |_| true))?;
         self.depart(place, leaving, true)?;
-        let record = place.of_sandbox(&id, |s| s.record.clone())?;
+        let record = place.of_sandbox(id, |s| s.record.clone())?;
         self.strike_sandbox(place, &record)?;
         unwind.disarm();
-        self.drop_namespace(place, &record.ground, place.let_go(&id).as_ref());
+        self.drop_namespace(place, &record.ground, place.let_go(id).as_ref());
         self.drop_names(place, &record)?;
         place.change(|s| {
-            self.say_sandbox(s.sandboxes.get(&id), "delete");
-            s.remove_sandbox(&id);
+            self.say_sandbox(s.sandboxes.get(id), "delete");
+            s.remove_sandbox(id);
         });
         self.events.flush();
         Ok(Done::Done(()))

@@ -12,6 +12,7 @@
 //! ```
 
 mod error;
+mod leased;
 mod plan;
 mod pool;
 mod resting;
@@ -25,10 +26,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 use jackfield_model::{Family, IpNetwork, Name, NetworkId};
 
 pub use error::IpamError;
+pub use leased::LeasedPlan;
 pub use plan::PoolPlan;
 pub use pool::Usage;
 
 use crate::request::PoolRequest;
+use leased::LeasedPools;
 use pool::AddressPool;
 
 /// What manages a network's addresses.
@@ -42,6 +45,8 @@ pub enum Manager {
     Driver,
     /// Nobody: there are no pools, and endpoints get no addresses but what their driver gives them.
     Null,
+    /// The runtime, which asks for each address: the pools are those that it names, with the gateways that it names.
+    Runtime,
 }
 
 /// Addresses that the realm reaches already, by a route or because they are its own.
@@ -64,6 +69,8 @@ pub struct PoolsWanted<'a> {
     pub reached: &'a [Reached],
     /// But one that was asked for may. One that is chosen never does.
     pub allow_overlap: bool,
+    /// The runtime manages their addresses: it may have leased them here before, or have them from elsewhere.
+    pub by_runtime: bool,
 }
 
 /// The pools of one realm.
@@ -71,6 +78,7 @@ pub struct PoolsWanted<'a> {
 pub struct Ipam {
     defaults: Vec<(IpNetwork, u8)>,
     networks: BTreeMap<NetworkId, Vec<AddressPool>>,
+    leased: LeasedPools,
 }
 
 impl Ipam {
@@ -79,6 +87,7 @@ impl Ipam {
         Self {
             defaults,
             networks: BTreeMap::new(),
+            leased: LeasedPools::default(),
         }
     }
 
@@ -90,7 +99,11 @@ impl Ipam {
                 Some(subnet) => self.check_free(subnet, &plans, wanted)?,
                 None => self.choose(request.family(), &plans, wanted.reached)?,
             };
-            plans.push(PoolPlan::new(subnet, request)?);
+            plans.push(if wanted.by_runtime {
+                PoolPlan::by_runtime(subnet, request)?
+            } else {
+                PoolPlan::new(subnet, request)?
+            });
         }
         for family in wanted.families {
             if plans.iter().all(|p| Family::of(p.subnet.ip()) != *family) {
@@ -212,7 +225,7 @@ impl Ipam {
         planned: &[PoolPlan],
         wanted: &PoolsWanted<'_>,
     ) -> Result<IpNetwork, IpamError> {
-        if let Some(other) = self.pool_over(subnet, planned) {
+        if let Some(other) = self.pool_over(subnet, planned, wanted.by_runtime) {
             return Err(IpamError::PoolOverlap { subnet, other });
         }
         let mut over = wanted.reached.iter().filter(|r| subnet::overlap(subnet, r.subnet));
@@ -225,17 +238,24 @@ impl Ipam {
         }
     }
 
-    fn pool_over(&self, subnet: IpNetwork, planned: &[PoolPlan]) -> Option<IpNetwork> {
-        let in_use = self.networks.values().flatten().map(AddressPool::subnet);
-        in_use
+    /// A runtime may make a network of a pool that it leased.
+    fn pool_over(&self, subnet: IpNetwork, planned: &[PoolPlan], by_runtime: bool) -> Option<IpNetwork> {
+        let leased = self.leased.subnets().filter(|other| !by_runtime || *other != subnet);
+        self.of_networks()
+            .chain(leased)
             .chain(planned.iter().map(|p| p.subnet))
             .find(|other| subnet::overlap(subnet, *other))
     }
 
+    fn of_networks(&self) -> impl Iterator<Item = IpNetwork> {
+        self.networks.values().flatten().map(AddressPool::subnet)
+    }
+
     /// The first default subnet of that family that overlaps nothing.
     fn choose(&self, family: Family, planned: &[PoolPlan], reached: &[Reached]) -> Result<IpNetwork, IpamError> {
-        let in_use = self.networks.values().flatten().map(AddressPool::subnet);
-        let taken: Vec<IpNetwork> = in_use
+        let taken: Vec<IpNetwork> = self
+            .of_networks()
+            .chain(self.leased.subnets())
             .chain(planned.iter().map(|p| p.subnet))
             .chain(reached.iter().map(|r| r.subnet))
             .collect();
@@ -289,7 +309,8 @@ fn give(
         given.push(pools[at].take(*address, names)?);
     }
     for family in [Family::Ipv4, Family::Ipv6] {
-        let wanted = pools.iter().any(|p| p.family() == family) && asked.iter().all(|a| Family::of(*a) != family);
+        let wanted = pools.iter().any(|p| p.family() == family && !p.only_asked())
+            && asked.iter().all(|a| Family::of(*a) != family);
         if wanted {
             let reserved = reserved_of(pools, family, names);
             given.push(reserved.map_or_else(|| next_of(pools, family), Ok)?);

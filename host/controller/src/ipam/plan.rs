@@ -26,6 +26,9 @@ pub struct PoolPlan {
     /// Set aside, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auxiliary: Vec<(String, IpAddr)>,
+    /// A runtime says which address goes to whom: none is given out unasked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_asked: bool,
 }
 
 /// First and last address that an interface may have, as numbers: the network's and the broadcast address are left out where there are any
@@ -43,20 +46,32 @@ fn usable(subnet: IpNetwork) -> (u128, u128) {
 impl PoolPlan {
     /// Decides what the request leaves open, and checks what it does not.
     pub fn new(subnet: IpNetwork, request: &PoolRequest) -> Result<Self, IpamError> {
+        let mut plan = Self::checked(subnet, request)?;
+        plan.gateway = plan.gateway.or_else(|| plan.default_gateway());
+        plan.refuse_no_room()?;
+        Ok(plan)
+    }
+
+    /// The same where a runtime manages the addresses: nothing is left open.
+    pub fn by_runtime(subnet: IpNetwork, request: &PoolRequest) -> Result<Self, IpamError> {
+        let only_asked = true;
+        Self::checked(subnet, request).map(|plan| Self { only_asked, ..plan })
+    }
+
+    fn checked(subnet: IpNetwork, request: &PoolRequest) -> Result<Self, IpamError> {
         let subnet = without_host_bits(subnet)?;
         let range = request.range.map(without_host_bits).transpose()?;
         if let Some(range) = range.filter(|r| !within(*r, subnet)) {
             return Err(IpamError::RangeOutside { range, subnet });
         }
-        let mut plan = Self {
+        let plan = Self {
             subnet,
             range,
             gateway: request.gateway,
             auxiliary: request.auxiliary.clone(),
+            only_asked: false,
         };
         plan.check()?;
-        plan.gateway = plan.gateway.or_else(|| plan.default_gateway());
-        plan.refuse_no_room()?;
         Ok(plan)
     }
 

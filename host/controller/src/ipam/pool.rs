@@ -98,6 +98,11 @@ impl AddressPool {
         Family::of(self.plan.subnet.ip())
     }
 
+    /// Addresses are given out when they are asked for, and not else.
+    pub fn only_asked(&self) -> bool {
+        self.plan.only_asked
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         self.plan.contains(address)
     }

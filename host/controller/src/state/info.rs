@@ -79,7 +79,7 @@ impl RealmState {
         let mut endpoints: Vec<EndpointId> = sandbox.endpoints.iter().cloned().collect();
         endpoints.sort_by_key(|id| self.endpoints.get(id).map(Endpoint::standing_order));
         let path = match &record.ground {
-            Ground::Foreign { path } => Some(path.clone()),
+            Ground::Foreign { path, .. } => Some(path.clone()),
             ground => ground.source().and_then(|s| match s {
                 jackfield_kernel::NamespaceSource::Path(path) => Some(path),
                 jackfield_kernel::NamespaceSource::Pid(pid) => Some(format!("/proc/{pid}/ns/net").into()),
@@ -125,6 +125,7 @@ impl Endpoint {
             addresses: record.spec.addresses.clone(),
             interface: stay.and_then(|s| s.interface.as_ref()).map(|i| i.name.clone()),
             gateways: stay.map(|s| s.gateways.clone()).unwrap_or_default(),
+            handover: stay.and_then(|s| s.handover.clone()),
             ports: self.ports().cloned().collect(),
             driver: record.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
             options: record.spec.options.clone(),

@@ -38,7 +38,7 @@ fn default_families(asked: &Asked<'_>) -> Result<Vec<Family>, Denied> {
         Manager::Null if !request.pools.is_empty() || request.ipv6 || request.ipv4 == Some(true) => Err(
             Denied::Addressing("a network whose addresses nobody manages (ipam null) can have no subnet"),
         ),
-        Manager::Null | Manager::Driver => Ok(Vec::new()),
+        Manager::Null | Manager::Driver | Manager::Runtime => Ok(Vec::new()),
         Manager::BuiltIn => {
             let ipv4 = request.ipv4.unwrap_or(request.pools.is_empty());
             if !ipv4 && !request.ipv6 && request.pools.is_empty() {
@@ -85,6 +85,7 @@ impl RealmState {
             families: &default_families(asked)?,
             reached: asked.reached,
             allow_overlap: request.allow_overlap,
+            by_runtime: asked.manager == Manager::Runtime,
         };
         let pools = self.ipam.request_pools(&id, &wanted)?;
         let spec = Arc::new(NetworkSpec {

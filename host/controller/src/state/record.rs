@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ipam::{Manager, PoolPlan},
-    request::{CreateEndpoint, CreateNetwork, Join},
+    request::{CreateEndpoint, CreateNetwork, Handover, Join},
 };
 
 /// A network, as the durable store has it.
@@ -144,6 +144,9 @@ pub struct Stay {
     /// The metric that the driver gave its default routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<u32>,
+    /// What is left to the runtime, in a foreign sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// Its default routes that stand, and under which operation.
     #[serde(default)]
     pub defaults: Vec<(Family, OperationId)>,
@@ -282,6 +285,9 @@ pub enum Ground {
     Foreign {
         /// Its key. Never opened.
         path: PathBuf,
+        /// Whether something was seen there: that it is gone then means something. The runtime may live in another mount namespace.
+        #[serde(default)]
+        seen: bool,
     },
 }
 

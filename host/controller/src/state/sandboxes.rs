@@ -126,6 +126,30 @@ impl RealmState {
         sandbox.phase = SandboxPhase::Deleting;
         Ok(id)
     }
+
+    /// The same for one that is to go unless somebody is in it, or on the way in: None then.
+    pub fn begin_delete_empty_sandbox(&mut self, id: &SandboxId) -> Result<Option<SandboxId>, Denied> {
+        match self.sandboxes.get(id) {
+            Some(sandbox) if sandbox.endpoints.is_empty() => self.begin_delete_sandbox(id.as_str()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the runtime moves the interfaces there.
+    pub fn is_foreign(&self, id: &SandboxId) -> bool {
+        let sandbox = self.sandboxes.get(id);
+        sandbox.is_some_and(|s| matches!(s.record.ground, Ground::Foreign { .. }))
+    }
+
+    /// The runtime's key of a foreign sandbox was seen to lead somewhere; answers with its record, where that is new.
+    pub fn see_foreign(&mut self, id: &SandboxId) -> Option<SandboxRecord> {
+        let record = &mut self.sandboxes.get_mut(id)?.record;
+        let Ground::Foreign { seen, .. } = &mut record.ground else {
+            return None;
+        };
+        let new = !std::mem::replace(seen, true);
+        new.then(|| record.clone())
+    }
 }
 
 impl Sandbox {
@@ -175,7 +199,7 @@ impl Ground {
         match (self, other) {
             (Self::Made { .. }, Self::Made { .. }) => true,
             (Self::Adopted { namespace: a, .. }, Self::Adopted { namespace: b, .. }) => a == b,
-            (Self::Foreign { path: a }, Self::Foreign { path: b }) => a == b,
+            (Self::Foreign { path: a, .. }, Self::Foreign { path: b, .. }) => a == b,
             _ => false,
         }
     }

@@ -102,6 +102,7 @@ fn stay(sandbox: &SandboxId, priority: i32, gateways: &[&str], age: u64) -> Stay
         gateways: gateways.iter().map(|g| g.parse().unwrap()).collect(),
         ports: Vec::new(),
         metric: None,
+        handover: None,
         defaults: Vec::new(),
         gave_way: Vec::new(),
         age,

@@ -8,11 +8,14 @@ use std::{
 
 use jackfield_driver::StateWrite;
 use jackfield_kernel::NamespaceId;
-use jackfield_model::{Error, ErrorCode, NetworkId, Result};
+use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Result};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{NetworkRecord, Reservation};
+use crate::{
+    ipam::LeasedPlan,
+    state::{NetworkRecord, Reservation},
+};
 
 /// Realm and network id, to a [`NetworkRecord`] as JSON.
 const NETWORKS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("networks");
@@ -20,6 +23,8 @@ const NETWORKS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new(
 const RESERVATIONS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("reservations");
 /// Driver and key, to the value.
 const KEYS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("driver-keys");
+/// Realm and subnet, to a [`LeasedPlan`] as JSON.
+const LEASED: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("leased-pools");
 /// Facts of the store itself.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Under which [`META`] keeps this host's default IPv6 pool.
@@ -83,6 +88,8 @@ pub struct Loaded {
     pub networks: Vec<(String, NetworkRecord)>,
     /// Realm, network and reservation.
     pub reservations: Vec<(String, (NetworkId, Reservation))>,
+    /// Realm and leased pool.
+    pub leased: Vec<(String, LeasedPlan)>,
     /// Driver, key, value.
     pub keys: Vec<(String, String, Vec<u8>)>,
 }
@@ -120,6 +127,7 @@ impl Durable {
             transaction.open_table(RESERVATIONS)?;
             transaction.open_table(KEYS)?;
             transaction.open_table(META)?;
+            transaction.open_table(LEASED)?;
             Ok(())
         })?;
         Ok(store)
@@ -195,13 +203,31 @@ impl Durable {
         })
     }
 
+    /// Keeps a leased pool (`Some`), or keeps it no longer; when this returns it is on disk.
+    ///
+    /// # Errors
+    /// unavailable, when it cannot be written.
+    pub fn keep_lease(&self, realm: RealmKey, subnet: IpNetwork, plan: Option<&LeasedPlan>) -> Result<()> {
+        let (realm, subnet) = (realm.text(), subnet.to_string());
+        let json = plan.map(serde_json::to_vec).transpose();
+        let json = json.map_err(|e| Error::internal("a leased pool cannot be written as JSON").caused_by(e))?;
+        self.write(|transaction| {
+            let mut table = transaction.open_table(LEASED)?;
+            match &json {
+                Some(json) => drop(table.insert((realm.as_str(), subnet.as_str()), json.as_slice())?),
+                None => drop(table.remove((realm.as_str(), subnet.as_str()))?),
+            }
+            Ok(())
+        })
+    }
+
     /// Everything.
     ///
     /// # Errors
     /// unavailable, when it cannot be read; internal, when a record is not what this or an older host wrote.
     pub fn load(&self) -> Result<Loaded> {
         let mut loaded = Loaded::default();
-        let (mut rows, mut reservations): (Vec<Row>, Vec<Row>) = Default::default();
+        let (mut rows, mut reservations, mut leased): (Vec<Row>, Vec<Row>, Vec<Row>) = Default::default();
         self.read(|transaction| {
             for row in transaction.open_table(NETWORKS)?.iter()? {
                 let (key, value) = row?;
@@ -215,6 +241,11 @@ impl Durable {
                 let (key, value) = row?;
                 let (realm, network, _) = key.value();
                 reservations.push((realm.to_owned(), network.to_owned(), value.value().to_vec()));
+            }
+            for row in transaction.open_table(LEASED)?.iter()? {
+                let (key, value) = row?;
+                let (realm, subnet) = key.value();
+                leased.push((realm.to_owned(), subnet.to_owned(), value.value().to_vec()));
             }
             for row in transaction.open_table(KEYS)?.iter()? {
                 let (key, value) = row?;
@@ -233,6 +264,13 @@ impl Durable {
         for (realm, network, json) in reservations {
             let reservation = serde_json::from_slice(&json).map_err(|e| unreadable(&network, e))?;
             loaded.reservations.push((realm, (network.parse()?, reservation)));
+        }
+        for (realm, subnet, json) in leased {
+            let unreadable =
+                |e| Error::internal(format!("the store's record of pool {subnet} cannot be understood")).caused_by(e);
+            loaded
+                .leased
+                .push((realm, serde_json::from_slice(&json).map_err(unreadable)?));
         }
         Ok(loaded)
     }

@@ -3,10 +3,14 @@
 //! ```text
 //!   endpoint/REALM/ID   an EndpointRecord        sandbox/REALM/ID   a SandboxRecord
 //!   service/REALM/NETWORK/NAME   a ServiceRecord        realm/REALM   a caller's realm that is marked
+//!   lease/REALM/ADDRESS   that address, given out of a leased pool
 //!   key/DRIVER/KEY      a driver's value         outbox/ID          a call that a driver still has to get
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use jackfield_kernel::{
     NamespaceId,
@@ -40,6 +44,8 @@ pub struct Remembered {
     pub sandboxes: Vec<(NamespaceId, SandboxRecord)>,
     /// By realm.
     pub services: Vec<(NamespaceId, ServiceRecord)>,
+    /// By realm: addresses that are given out of leased pools.
+    pub leases: Vec<(NamespaceId, IpAddr)>,
     /// Drivers' keys.
     pub keys: Vec<KeyNote>,
     /// Calls that drivers still have to get.
@@ -126,6 +132,16 @@ pub fn no_realm(realm: NamespaceId) -> Note {
     }
 }
 
+/// An address is given out of a leased pool, or not any more.
+pub fn lease(realm: NamespaceId, address: IpAddr, given: bool) -> Note {
+    let key = format!("lease/{:x}/{address}", realm.0);
+    if given {
+        note(key, &address)
+    } else {
+        Note { key, value: None }
+    }
+}
+
 /// A driver's key is so until the reboot.
 pub fn key(driver: &str, key: &str, value: Option<&[u8]>) -> Note {
     let fact = KeyNote {
@@ -175,6 +191,7 @@ fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
         "sandbox" => into.sandboxes.push((realm_of(rest)?, parse(value)?)),
         "service" => into.services.push((realm_of(rest)?, parse(value)?)),
         "realm" => drop(into.marked.insert(hexadecimal(rest)?)),
+        "lease" => into.leases.push((realm_of(rest)?, parse(value)?)),
         "key" => into.keys.push(parse(value)?),
         "outbox" => into.letters.push(parse(value)?),
         _ => return None,
