@@ -14,6 +14,7 @@
 pub mod api;
 pub mod cli;
 pub mod client;
+mod docker;
 mod doctor;
 mod drivers;
 mod events;

@@ -55,6 +55,15 @@ pub fn shim_socket_beside(socket: &Path) -> PathBuf {
     socket.with_file_name("shim.sock")
 }
 
+/// Docker's plugin folder, where Docker is installed and this host is the machine's own: one that was given a folder of its own is a
+/// second one, or a trial.
+pub fn docker_plugins(machines_own: bool) -> Option<PathBuf> {
+    const SIGNS: [&str; 4] = ["/run/docker", "/etc/docker", "/usr/bin/dockerd", "/usr/sbin/dockerd"];
+    let installed = || SIGNS.iter().any(|sign| Path::new(sign).exists());
+    let served = machines_own && nix::unistd::geteuid().is_root() && installed();
+    served.then(|| "/run/docker/plugins".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,7 +38,9 @@ pub(super) async fn load(State(host): State<Host>, Component(bytes): Component) 
         let change = drivers.load(&bytes)?;
         announce(controller, drivers, "load", change)
     };
-    made::<_, Driver>(host.with_drivers(call).await?)
+    let loaded = host.with_drivers(call).await?;
+    host.drivers_changed();
+    made::<_, Driver>(loaded)
 }
 
 pub(super) async fn upgrade(State(host): State<Host>, Ref(name): Ref, Component(bytes): Component) -> Answer {
@@ -64,7 +66,9 @@ pub(super) async fn unload(State(host): State<Host>, Ref(name): Ref) -> Answer {
         emit(controller, "unload", &identity);
         Ok(Done::Done(()))
     };
-    changed(&host.with_drivers(call).await?)
+    let unloaded = host.with_drivers(call).await?;
+    host.drivers_changed();
+    changed(&unloaded)
 }
 
 /// Tells whoever listens, and describes the driver as it is now.

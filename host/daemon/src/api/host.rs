@@ -9,7 +9,7 @@ use std::{
 use jackfield_controller::Controller;
 use jackfield_model::{Error, Result};
 
-use crate::{drivers::DriverAdmin, events::Events};
+use crate::{docker::Plugins, drivers::DriverAdmin, events::Events};
 
 /// The host behind the API. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub(crate) struct Host {
     pub drivers: Arc<dyn DriverAdmin>,
     pub events: Arc<Events>,
     pub about: Arc<About>,
+    /// Docker's side, where it is served.
+    pub docker: Option<Arc<Plugins>>,
 }
 
 /// What does not change while the host runs.
@@ -39,6 +41,15 @@ impl Host {
     /// The same, for what concerns drivers.
     pub async fn with_drivers<T>(&self, call: impl FnOnce(&Controller, &dyn DriverAdmin) -> Result<T>) -> Result<T> {
         guarded(|| call(&self.controller, self.drivers.as_ref()))
+    }
+}
+
+impl Host {
+    /// A driver came or went: so does its socket for Docker, before the caller hears of it.
+    pub fn drivers_changed(&self) {
+        if let Some(docker) = &self.docker {
+            docker.follow();
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! `jackfield serve`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use jackfield_controller::request::Forwarding;
-use jackfield_model::{IpNetwork, parse_subnet};
+use jackfield_model::{IpNetwork, Scope, parse_subnet};
 use jackfield_remote::Folders;
 
 use super::{Failure, Outcome};
 use crate::{
-    paths::{Places, shim_socket_beside, socket_in},
+    paths::{Places, docker_plugins, shim_socket_beside, socket_in},
     serve,
 };
 
@@ -43,6 +46,13 @@ pub(super) struct Arguments {
     /// Where the host's own DNS servers and search domains are read
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
+    /// Docker's plugin folder, in which each loaded driver has a socket, or off [default: /run/docker/plugins for root, where Docker is
+    /// installed and --run-dir is not given]
+    #[arg(long, value_name = "PATH|off")]
+    docker_plugins: Option<PathBuf>,
+    /// How far Docker is told that networks reach: local or global, as a swarm wants them [default: as their driver says]
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    docker_scope: Option<Scope>,
 }
 
 impl Arguments {
@@ -52,6 +62,11 @@ impl Arguments {
             state_dir,
             grants,
         } = Places::of_this_user();
+        let docker_plugins = match self.docker_plugins {
+            Some(folder) if folder == Path::new("off") => None,
+            Some(folder) => Some(absolute(folder)?),
+            None => docker_plugins(self.run_dir.is_none()),
+        };
         let run_dir = absolute(self.run_dir.unwrap_or(run_dir))?;
         let socket = absolute(socket.unwrap_or_else(|| socket_in(&run_dir)))?;
         let options = serve::Options {
@@ -68,6 +83,8 @@ impl Arguments {
             },
             forwarding: self.forwarding,
             plugins: plugins(self.plugin_dirs)?,
+            docker_plugins,
+            docker_scope: self.docker_scope,
         };
         serve::run(options)?;
         Ok(ExitCode::SUCCESS)
@@ -92,6 +109,14 @@ pub(super) fn compile_component() -> ExitCode {
 
 fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     std::path::absolute(&path).map_err(|e| Failure::system("cannot resolve a path", e))
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    match text {
+        "local" => Ok(Scope::Local),
+        "global" => Ok(Scope::Global),
+        _ => Err("expected local or global".to_owned()),
+    }
 }
 
 fn pool(text: &str) -> Result<(IpNetwork, u8), String> {

@@ -33,7 +33,7 @@ use super::{caller, stop::Stop};
 use crate::api::refusal::Refusal;
 
 /// Connections at once. A call occupies one and its thread, and so does each reader of events; the rest wait in the kernel's queue.
-pub(super) const CONNECTIONS: u32 = 512;
+pub(crate) const CONNECTIONS: u32 = 512;
 /// Strangers' connections at once, so that they cannot take the others' room.
 const STRANGERS: usize = 16;
 /// Longest time for a request's head to arrive, and so for a connection to be idle.
@@ -47,9 +47,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Pause after the kernel refused to accept, as it does when descriptors run out.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until the host is to stop and calls in flight have ended.
-pub(super) async fn serve(listener: UnixListener, router: Router, mut stop: Stop) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS as usize));
+/// Serves that many connections at once, until the host is to stop and calls in flight have ended.
+pub(crate) async fn serve(listener: UnixListener, router: Router, mut stop: Stop, connections: u32) {
+    let room = Arc::new(Semaphore::new(connections as usize));
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
         let accepted = tokio::select! {
@@ -63,7 +63,7 @@ pub(super) async fn serve(listener: UnixListener, router: Router, mut stop: Stop
         }
     }
     drop(listener);
-    if timeout(DRAIN, room.acquire_many(CONNECTIONS)).await.is_err() {
+    if timeout(DRAIN, room.acquire_many(connections)).await.is_err() {
         tracing::warn!("gave up waiting for calls in flight after {} seconds", DRAIN.as_secs());
     }
 }

@@ -7,14 +7,14 @@
 //! Stopping takes nothing down: what was made stays, and the next start finds it by the journal.
 
 mod caller;
-mod connections;
+pub(crate) mod connections;
 mod links;
 mod names;
 mod outside;
 mod pools;
 mod shims;
-mod socket;
-mod stop;
+pub(crate) mod socket;
+pub(crate) mod stop;
 mod systemd;
 mod wiring;
 
@@ -28,7 +28,7 @@ pub(crate) use wiring::{Parts, assemble};
 use std::{io, os::unix::net::UnixListener, path::PathBuf, time::Duration};
 
 use jackfield_controller::request::Forwarding;
-use jackfield_model::{Error, IpNetwork, Result};
+use jackfield_model::{Error, IpNetwork, Result, Scope};
 use jackfield_names::Server;
 use jackfield_remote::Folders;
 use nix::sys::stat::{Mode, umask};
@@ -36,7 +36,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     api::{self, Host},
-    shim,
+    docker, shim,
 };
 
 /// How long a call in flight may hold up the end of the process after its connection was given up.
@@ -44,6 +44,9 @@ const LAST_CALLS: Duration = Duration::from_secs(5);
 
 /// Threads for what blocks besides connections.
 const OTHER_THREADS: usize = 16;
+
+/// Threads for connections of dockerd's: more than a busy one has.
+const DOCKER_CONNECTIONS: u32 = 256;
 
 /// Where the host serves and keeps things.
 #[derive(Clone, Debug)]
@@ -57,6 +60,10 @@ pub(crate) struct Options {
     pub default_pools: Vec<(IpNetwork, u8)>,
     pub forwarding: Forwarding,
     pub plugins: Folders,
+    /// Docker's plugin folder; None: Docker is not served.
+    pub docker_plugins: Option<PathBuf>,
+    /// How far Docker's networks reach; None: as their driver says.
+    pub docker_scope: Option<Scope>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -81,10 +88,12 @@ pub(crate) fn run(options: Options) -> Result<()> {
     // This thread accepts; connections have threads of their own, and what else blocks now and then has a few.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads((connections::CONNECTIONS + shim::CONNECTIONS) as usize + OTHER_THREADS)
+        .max_blocking_threads(
+            (connections::CONNECTIONS + shim::CONNECTIONS + DOCKER_CONNECTIONS) as usize + OTHER_THREADS,
+        )
         .build()
         .map_err(failed)?;
-    let result = runtime.block_on(serve(open, open_shims, host.clone(), names));
+    let result = runtime.block_on(serve(&options, open, open_shims, host.clone(), names));
     runtime.shutdown_timeout(LAST_CALLS);
     // What was taken down in the last moments is half gone; a successor would finish it, but there may be none.
     if !host.controller.quiesce() {
@@ -119,24 +128,58 @@ fn log() {
 /// A socket's path, and the socket where it was listened on before.
 type At<'a> = (&'a PathBuf, Option<UnixListener>);
 
-async fn serve((path, open): At<'_>, (shim_path, open_shims): At<'_>, host: Host, names: Server) -> Result<()> {
+async fn serve(
+    options: &Options,
+    (path, open): At<'_>,
+    (shim_path, open_shims): At<'_>,
+    host: Host,
+    names: Server,
+) -> Result<()> {
     let stop = stop::on_signals(host.events.clone())?;
     let listener = match open {
         Some(open) => socket::inherit(open)?,
         None => socket::listen(path)?,
     };
+    let host = with_docker(options, host)?;
     let shims = shims::Shims::open(shim_path, open_shims, host.controller.clone()).await?;
     tokio::spawn(links::watch(host.controller.clone()));
     tokio::spawn(names::serve(names));
     tracing::info!("serving on {}", path.display());
     systemd::ready();
     tokio::join!(
-        connections::serve(listener.accepts, api::router(host), stop.clone()),
-        shims.serve(stop)
+        connections::serve(
+            listener.accepts,
+            api::router(host.clone()),
+            stop.clone(),
+            connections::CONNECTIONS
+        ),
+        shims.serve(stop.clone()),
+        close_docker(&host, stop)
     );
     listener.guard.remove();
     tracing::info!("stopped; networks and sandboxes stay as they are");
     Ok(())
+}
+
+/// Serves Docker too, where that is wanted.
+fn with_docker(options: &Options, host: Host) -> Result<Host> {
+    let Some(folder) = &options.docker_plugins else {
+        return Ok(host);
+    };
+    let docker = docker::Plugins::open(folder, &options.run_dir, options.docker_scope, host.clone())?;
+    tokio::spawn(docker::sweep(host.controller.clone()));
+    tracing::info!("Docker finds the drivers in {}", folder.display());
+    Ok(Host {
+        docker: Some(docker),
+        ..host
+    })
+}
+
+async fn close_docker(host: &Host, mut stop: stop::Stop) {
+    if let Some(docker) = &host.docker {
+        stop.wait().await;
+        docker.close().await;
+    }
 }
 
 /// Serves at that path until the test says so.
@@ -145,7 +188,7 @@ pub(crate) fn serve_for_test(path: &std::path::Path, router: axum::Router) -> (W
     let (word, stop) = Word::new();
     let socket::Listener { accepts, guard } = socket::listen(path).unwrap();
     let served = tokio::spawn(async move {
-        connections::serve(accepts, router, stop).await;
+        connections::serve(accepts, router, stop, connections::CONNECTIONS).await;
         guard.remove();
     });
     (word, served)

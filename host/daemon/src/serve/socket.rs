@@ -20,20 +20,20 @@ const NEW: &str = ".new";
 
 /// A socket that is listened on, and its file.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     pub accepts: UnixListener,
     pub guard: Guard,
 }
 
 /// Removes the file, if it is still ours. The file of an inherited socket is its opener's.
 #[derive(Debug)]
-pub(super) struct Guard(Option<(PathBuf, (u64, u64))>);
+pub(crate) struct Guard(Option<(PathBuf, (u64, u64))>);
 
 /// Refuses to go on when somebody answers at that path already.
 ///
 /// # Errors
 /// in-use for a living host, already-exists for a file that is no socket.
-pub(super) fn refuse_living(path: &Path) -> Result<()> {
+pub(crate) fn refuse_living(path: &Path) -> Result<()> {
     let shown = path.display();
     match UnixStream::connect(path) {
         Ok(_) => Err(Error::new(
@@ -51,7 +51,7 @@ pub(super) fn refuse_living(path: &Path) -> Result<()> {
 /// Listens there. The file takes its place in one step, with its permissions: a stale one is never missing, a new one never half made.
 ///
 /// Everyone may connect; who may do what is decided by the caller's identity, so that a refusal can say why.
-pub(super) fn listen(path: &Path) -> Result<Listener> {
+pub(crate) fn listen(path: &Path) -> Result<Listener> {
     let failed = |cause: io::Error| {
         Error::new(
             ErrorCode::Unavailable,

@@ -38,18 +38,18 @@ pub(super) fn on_signals(events: Arc<Events>) -> Result<Stop> {
     Ok(Stop(stop))
 }
 
-/// The word as a test gives it.
-#[cfg(test)]
+/// The word as somebody else than a signal gives it.
 #[derive(Debug)]
 pub(crate) struct Word(watch::Sender<bool>);
 
-#[cfg(test)]
 impl Word {
-    pub(super) fn new() -> (Self, Stop) {
+    /// Not given yet, and whoever hears it.
+    pub fn new() -> (Self, Stop) {
         let (say, stop) = watch::channel(false);
         (Self(say), Stop(stop))
     }
 
+    /// Gives it.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }

@@ -83,6 +83,7 @@ pub(crate) fn assemble(
         drivers,
         events,
         about: Arc::new(about),
+        docker: None,
     })
 }
 

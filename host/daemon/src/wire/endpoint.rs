@@ -278,6 +278,8 @@ impl From<EndpointInfo> for Endpoint {
             addresses,
             interface,
             gateways,
+            // The runtime's business.
+            handover: _,
             ports,
             driver,
             options,
