@@ -9,6 +9,7 @@
 //!       Host         `jackfield serve` in that realm; may be killed and started again
 //!         Client     its API
 //!         Cni        a CNI runtime's calls
+//!       Dockerd    a real one in that realm, to use the host as a plugin
 //!       Probe        ping and TCP between sandboxes, without any program
 //! ```
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ mod client;
 pub mod cni;
 pub mod component;
 pub mod dns;
+pub mod dockerd;
 mod error;
 mod host;
 mod lab;

@@ -1,0 +1,165 @@
+//! One of the two is away: dockerd killed and started again, the host killed and started again.
+
+use jackfield_kernel::Namespace;
+use jackfield_lab::{Lab, Result, probe};
+
+use crate::scene::{BRIDGE, MACVLAN, OUTSIDE, PTP, Scene, Way, possible};
+
+/// Whether packets arrive as they should: in from outside, and out.
+fn works(scene: &Scene<'_>, way: &Way, web: &Namespace) -> Result<()> {
+    probe::ping(scene.lab, web, OUTSIDE.parse().unwrap())?;
+    if way.publishes {
+        scene.reached(web, 80, 8080)?;
+    }
+    Ok(())
+}
+
+fn ports(way: &Way) -> &'static str {
+    if way.publishes { "-p 8080:80" } else { "" }
+}
+
+/// How many endpoints the host has.
+fn endpoints(scene: &Scene<'_>) -> Result<usize> {
+    let all = scene.host.client()?.get("/v1/endpoints")?.ok("endpoints")?;
+    Ok(all.as_array().map_or(0, Vec::len))
+}
+
+/// The host is killed with containers running: they go on, it takes them up, and others start.
+fn host_dies(name: &str, way: &Way) -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new(name)?;
+    let mut scene = Scene::new(&lab, &way.kind)?;
+    scene.docker(&way.create("blue", ""))?;
+    let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
+    scene.host.kill()?;
+    works(&scene, way, &web)?;
+    scene.restart_host()?;
+    works(&scene, way, &web)?;
+    let after = scene.run("after", "--network blue")?;
+    probe::ping(&lab, &after, OUTSIDE.parse().unwrap())?;
+    assert_eq!(endpoints(&scene)?, 2);
+    drop((web, after));
+    scene.docker("rm -f web after")?;
+    scene.docker("network rm blue")?;
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
+/// A container ends while the host is away, so that Docker forgets its endpoint and the host does not. Whoever gets its address next gets it,
+/// and otherwise it goes when the host sees that the sandbox is gone.
+fn forgotten(name: &str, way: &Way, wait: bool) -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new(name)?;
+    let mut scene = Scene::new(&lab, &way.kind)?;
+    scene.docker(&way.create("blue", ""))?;
+    scene
+        .run("short", &format!("--network blue --ip {}", way.address))
+        .map(drop)?;
+    // It looks when it starts: what it sees now and not later tells it that the sandbox is gone.
+    scene.restart_host()?;
+    scene.host.kill()?;
+    // dockerd asks again and again, and at last gives up.
+    scene.docker("rm -f short")?;
+    scene.restart_host()?;
+    if wait {
+        scene.until("the forgotten endpoint is collected", || Ok(endpoints(&scene)? == 0))?;
+    } else {
+        let next = scene.run("next", &format!("--network blue --ip {}", way.address))?;
+        probe::ping(&lab, &next, OUTSIDE.parse().unwrap())?;
+        assert_eq!(endpoints(&scene)?, 1);
+        scene.docker("rm -f next")?;
+    }
+    scene.docker("network rm blue")?;
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
+/// dockerd is killed, without live-restore: it ends what ran, tells of it, and all can be made again.
+fn dockerd_dies(name: &str, way: &Way) -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new(name)?;
+    let scene = Scene::new(&lab, &way.kind)?;
+    scene.docker(&way.create("blue", ""))?;
+    let asked = format!("--network blue --ip {} {}", way.address, ports(way));
+    drop(scene.run("web", &asked)?);
+    scene.dockerd.kill()?;
+    scene.dockerd.launch()?;
+    scene.docker("start web")?;
+    let web = scene.dockerd.namespace("web")?;
+    works(&scene, way, &web)?;
+    drop(web);
+    scene.docker("rm -f web")?;
+    scene.docker("network rm blue")?;
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
+/// The same with live-restore: the container never notices.
+fn dockerd_dies_and_restores(name: &str, way: &Way) -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new(name)?;
+    let mut scene = Scene::with(&lab, &way.kind, &["--live-restore"])?;
+    scene.docker(&way.create("blue", ""))?;
+    let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
+    scene.dockerd.kill()?;
+    works(&scene, way, &web)?;
+    scene.restart_host()?;
+    works(&scene, way, &web)?;
+    scene.dockerd.launch()?;
+    works(&scene, way, &web)?;
+    assert_eq!(scene.docker("inspect -f {{.State.Running}} web")?, "true");
+    let other = scene.run("other", "--network blue")?;
+    probe::ping(&lab, &other, OUTSIDE.parse().unwrap())?;
+    drop((web, other));
+    scene.docker("rm -f web other")?;
+    scene.docker("network rm blue")?;
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
+#[test]
+fn containers_on_a_bridge_outlive_the_host() -> Result<()> {
+    host_dies("docker-host-dies-bridge", &BRIDGE)
+}
+
+#[test]
+fn containers_on_the_ptp_component_outlive_the_host() -> Result<()> {
+    host_dies("docker-host-dies-ptp", &PTP)
+}
+
+#[test]
+fn containers_on_the_macvlan_component_outlive_the_host() -> Result<()> {
+    host_dies("docker-host-dies-macvlan", &MACVLAN)
+}
+
+#[test]
+fn an_address_takes_the_endpoint_that_docker_forgot_with_it() -> Result<()> {
+    forgotten("docker-forgets", &BRIDGE, false)
+}
+
+#[test]
+fn an_endpoint_that_docker_forgot_is_collected() -> Result<()> {
+    forgotten("docker-collects", &MACVLAN, true)
+}
+
+#[test]
+fn networks_of_ours_outlive_dockerd() -> Result<()> {
+    dockerd_dies("docker-dies-bridge", &BRIDGE)?;
+    dockerd_dies("docker-dies-ptp", &PTP)?;
+    dockerd_dies("docker-dies-macvlan", &MACVLAN)
+}
+
+#[test]
+fn containers_that_docker_restores_go_on() -> Result<()> {
+    dockerd_dies_and_restores("docker-restores-bridge", &BRIDGE)?;
+    dockerd_dies_and_restores("docker-restores-ptp", &PTP)?;
+    dockerd_dies_and_restores("docker-restores-macvlan", &MACVLAN)
+}
