@@ -8,7 +8,7 @@ use jackfield_model::{Error, ErrorCode, Result};
 use jackfield_remote::{RemoteDriver, RemoteDrivers};
 use jackfield_wasm::{Change, Inspection, Registry};
 
-use crate::drivers::DriverAdmin;
+use crate::{docker, drivers::DriverAdmin};
 
 /// Both.
 #[derive(Debug)]
@@ -21,7 +21,12 @@ impl WithPlugins {
     /// The plugin of that name, where no driver of the registry has it.
     fn unshadowed(&self, name: &str) -> Option<Arc<RemoteDriver>> {
         let shadowed = self.registry.names().iter().any(|taken| taken == name);
-        if shadowed { None } else { self.plugins.plugin(name) }
+        // A host finds its own sockets where Docker does.
+        if shadowed || docker::is_own_name(name) {
+            None
+        } else {
+            self.plugins.plugin(name)
+        }
     }
 
     fn refuse_plugin(&self, name: &str, what: &str) -> Result<()> {
@@ -42,7 +47,12 @@ impl Drivers for WithPlugins {
     }
 
     fn names(&self) -> Vec<String> {
-        let all: BTreeSet<String> = self.registry.names().into_iter().chain(self.plugins.names()).collect();
+        let plugins = self
+            .plugins
+            .names()
+            .into_iter()
+            .filter(|name| !docker::is_own_name(name));
+        let all: BTreeSet<String> = self.registry.names().into_iter().chain(plugins).collect();
         all.into_iter().collect()
     }
 }

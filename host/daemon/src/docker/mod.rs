@@ -61,6 +61,7 @@ use jackfield_model::Scope;
 
 use crate::drivers::DriverAdmin;
 
+pub(crate) use names::is_own_name;
 pub(crate) use plugins::Plugins;
 pub(crate) use sweep::sweep;
 

@@ -50,6 +50,12 @@ pub fn assign(built_in: &[String], components: &[String]) -> (Names, Vec<String>
     (names, clashes)
 }
 
+/// Whether no other vendor's plugin can have that name: a host that looks for plugins finds its own sockets too.
+pub fn is_own_name(name: &str) -> bool {
+    name.strip_prefix(IPAM)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 fn prefixed(driver: &str) -> String {
     format!("jackfield-{driver}")
 }

@@ -103,7 +103,9 @@ impl Plugins {
         }
         let built_in = BuiltIns::new().names();
         let all = self.host.drivers.names();
-        let components: Vec<String> = all.into_iter().filter(|name| !built_in.contains(name)).collect();
+        // Docker finds a plugin by itself.
+        let is_component = |name: &String| !built_in.contains(name) && self.host.drivers.plugin(name).is_none();
+        let components: Vec<String> = all.into_iter().filter(is_component).collect();
         let (names, clashes) = names::assign(&built_in, &components);
         clashes.into_iter().for_each(|words| tell(&mut open, words));
         let gone: Vec<String> = open
