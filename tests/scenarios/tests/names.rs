@@ -240,6 +240,36 @@ fn what_no_network_knows_is_asked_outside() -> Result<()> {
 }
 
 #[test]
+fn a_dead_server_does_not_keep_the_next_one_from_answering() -> Result<()> {
+    let lab = Lab::new("names-second")?;
+    let (host, mut client) = start(&lab)?;
+    network(&mut client, "blue", 1, json!({}))?;
+    let server = Sandbox::create(&lab, &mut client, "server")?;
+    let at = server.connect(&mut client, "blue")?.addresses[0];
+    let upstream = Upstream::start(&lab, &server.namespace, at, OUTSIDE)?;
+    // Nobody has the first address.
+    let a = sandbox(
+        &lab,
+        &mut client,
+        "a",
+        json!({ "servers": ["10.77.1.200", at.to_string()] }),
+    )?;
+    a.connect(&mut client, "blue")?;
+    for (name, how) in [("www.example.", "in a datagram"), ("ftp.example.", "over TCP")] {
+        let told = match how {
+            "over TCP" => ask_over_tcp(&lab, &a.namespace, name, "A")?,
+            _ => ask(&lab, &a.namespace, name, "A", None)?,
+        };
+        expect(&told, FINE, &["203.0.113.7"])?;
+        assert!(told.took < Duration::from_secs(5), "{how}: {told:?}");
+    }
+    assert!(upstream.asked() > 0);
+    clear(&mut client, &[&a, &server], &["blue"])?;
+    host.stop()?;
+    lab.passed()
+}
+
+#[test]
 fn the_hosts_own_servers_are_asked_last_and_a_loopback_one_from_the_realm() -> Result<()> {
     let lab = Lab::new("host-servers")?;
     let conf = |text: &str| {

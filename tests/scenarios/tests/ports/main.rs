@@ -3,10 +3,10 @@
 // A scenario whose own values are wrong is to fail.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
-    time::{Duration, Instant},
-};
+mod martians;
+mod moving;
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use jackfield_kernel::{Dump, Namespace, RouteInfo};
 use jackfield_lab::{Client, Host, HostOptions, Joined, Lab, LabError, Result, Sandbox, component, probe};
@@ -350,49 +350,4 @@ fn ports_change_while_connections_go_on() -> Result<()> {
     let after = lab.dump()?;
     assert_eq!((after.firewall, after.sysctls), (bare.firewall, bare.sysctls));
     scene.end()
-}
-
-/// A client that keeps its socket follows the port: to the first endpoint that gets it, and to the next.
-#[test]
-fn a_udp_client_moves_over_with_the_port() -> Result<()> {
-    let lab = Lab::new("ports-moving")?;
-    let mut scene = Scene::new(&lab, &KINDS[0])?;
-    let udp = |namespace: &Namespace, address: &str| {
-        let socket = lab.within(namespace, || UdpSocket::bind(address))?.unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        Result::Ok(socket)
-    };
-    for (host, any) in [("198.51.100.1:5300", "0.0.0.0:0"), ("[fd00:51::1]:5300", "[::]:0")] {
-        let client = udp(&scene.outside, any)?;
-        // The host itself answers that nobody is there, and remembers the connection.
-        client.send_to(b"nobody", host).unwrap();
-        for name in ["web", "other", "web"] {
-            let sandbox = if name == "web" { &scene.web } else { &scene.other };
-            let joined = sandbox.connect_with(&mut scene.client, "blue", published())?;
-            let address = joined.address(host.starts_with('[')).unwrap();
-            let server = udp(&sandbox.namespace, &SocketAddr::new(address, 53).to_string())?;
-            probe::ping(&lab, lab.realm(), address)?;
-            let from = send_until_heard(&client, host, &server, name);
-            server.send_to(b"back", from).unwrap();
-            let mut buffer = [0; 16];
-            let (length, back) = client.recv_from(&mut buffer).unwrap();
-            assert_eq!((&buffer[..length], back.to_string().as_str()), (&b"back"[..], host));
-            sandbox.disconnect(&mut scene.client, "blue")?;
-        }
-    }
-    scene.end()
-}
-
-/// As a client of UDP does: again, until it is heard. Answers with where the server saw it come from.
-fn send_until_heard(client: &UdpSocket, to: &str, server: &UdpSocket, word: &str) -> SocketAddr {
-    let begun = Instant::now();
-    let mut buffer = [0; 16];
-    while begun.elapsed() < Duration::from_secs(2) {
-        client.send_to(word.as_bytes(), to).unwrap();
-        if let Ok((length, from)) = server.recv_from(&mut buffer) {
-            assert_eq!(&buffer[..length], word.as_bytes());
-            return from;
-        }
-    }
-    panic!("{word} is not reached by {to}");
 }
