@@ -60,7 +60,7 @@ use jackfield_model::{
 use crate::{
     names::NameService,
     request::*,
-    state::is_full_id,
+    state::{RealmState, is_full_id},
     store::{Change, Durable, Keys, Layer, RealmKey},
 };
 use events::Events;
