@@ -54,7 +54,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jackfield_controller::Controller;
 use jackfield_model::Scope;
@@ -73,6 +73,8 @@ struct Plugin {
     driver: Option<String>,
     /// How far its networks reach, where that is not the driver's to say.
     scope: Option<Scope>,
+    /// Longest time for an answer.
+    patience: Duration,
     controller: Controller,
     drivers: Arc<dyn DriverAdmin>,
 }

@@ -10,4 +10,5 @@ mod names;
 mod ports;
 mod random;
 mod recovery;
+mod runtime;
 mod services;
