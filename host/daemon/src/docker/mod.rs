@@ -43,6 +43,7 @@ mod fields;
 mod http;
 mod ids;
 mod ipam;
+mod managed;
 mod method;
 mod names;
 mod network;
@@ -61,6 +62,7 @@ use jackfield_model::Scope;
 
 use crate::drivers::DriverAdmin;
 
+pub(crate) use managed::open_switches;
 pub(crate) use names::is_own_name;
 pub(crate) use plugins::Plugins;
 pub(crate) use sweep::sweep;
