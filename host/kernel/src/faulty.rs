@@ -23,7 +23,7 @@ use jackfield_model::PortMapping;
 use nix::errno::Errno;
 
 use crate::{
-    Dump, FirewallWatch, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId,
+    Dump, FirewallWatch, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Mark, Namespace,
     NamespaceSource, PortUse, Request, Result, RouteLookup,
     journal::{Observer, Record},
     nft::Mended,
@@ -165,12 +165,12 @@ impl Kernel for Faulty {
         self.alive()?.owner_uid(namespace)
     }
 
-    fn mark(&self, namespace: &Namespace) -> Result<bool> {
+    fn mark(&self, namespace: &Namespace) -> Result<Mark> {
         self.alive()?.mark(namespace)
     }
 
-    fn lives(&self, marked: NamespaceId) -> Result<bool> {
-        self.alive()?.lives(marked)
+    fn lives(&self, mark: Mark) -> Result<bool> {
+        self.alive()?.lives(mark)
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {

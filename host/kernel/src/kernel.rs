@@ -11,7 +11,7 @@ use std::{
 use jackfield_model::{LinkName, PortMapping};
 
 use crate::{
-    Dump, LinkInfo, LinkStatistics, Namespace, NamespaceId, NamespaceSource, Request, Result, RouteLookup,
+    Dump, LinkInfo, LinkStatistics, Mark, Namespace, NamespaceSource, Request, Result, RouteLookup,
     nft::Mended,
     plan::{FirewallRule, Ifindex, SysctlKey},
 };
@@ -79,12 +79,13 @@ pub trait Kernel: fmt::Debug + Send + Sync + 'static {
     /// Whether the caller of that uid may act on the namespace: its owning user namespace belongs to him, or he is root.
     fn owner_uid(&self, namespace: &Namespace) -> Result<u32>;
 
-    /// Leaves a mark by which [`Kernel::lives`] tells whether the namespace is still there, and which does not keep it alive. False where that
-    /// cannot be.
-    fn mark(&self, namespace: &Namespace) -> Result<bool>;
+    /// Leaves a mark by which [`Kernel::lives`] tells whether the namespace is still there, and which does not keep it alive. The same one for
+    /// who marks it again.
+    fn mark(&self, namespace: &Namespace) -> Result<Mark>;
 
-    /// Whether a namespace that was marked in this boot, by this host or an earlier one, is still there.
-    fn lives(&self, marked: NamespaceId) -> Result<bool>;
+    /// Whether a namespace that was marked in this boot, by this host or an earlier one, is still there. One that is linked with the host's own
+    /// by a pair may be said to be there for longer: its mark is then the kernel's choice, which it gives to another one afterwards.
+    fn lives(&self, mark: Mark) -> Result<bool>;
 
     /// Sends the requests and returns each one's answer, in order. A request after one that failed was attempted all the same.
     ///

@@ -32,7 +32,7 @@ pub use dump::{
 pub use error::{KernelError, Result};
 pub use kernel::{FirewallWatch, Kernel, LinkQuery, PortUse};
 pub use linux::{Linux, descriptors, netns, sockets};
-pub use namespace::{Namespace, NamespaceId, NamespaceSource};
+pub use namespace::{Mark, Namespace, NamespaceId, NamespaceSource};
 pub use plan::{Ifindex, LinkAt, Make, Place, Plan, Removal};
 pub use realm::{Applied, FirewallNews, Realm, Recovered, RecoveredState, Rider, SandboxAt};
 pub use request::{Batch, FirewallChange, Leading, Request, StaleConnections};

@@ -19,6 +19,12 @@ impl fmt::Display for NamespaceId {
     }
 }
 
+/// By what a namespace is known to be there without being kept alive: its number in the host's own namespace (RTM_NEWNSID), which the kernel
+/// forgets with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mark(pub u32);
+
 /// How to reach a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

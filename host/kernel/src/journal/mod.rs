@@ -130,6 +130,11 @@ impl Journal {
             .collect()
     }
 
+    /// A realm is closed: whoever opens it again finds its operations as those of an earlier host.
+    pub fn bequeath(&self, realm: NamespaceId) {
+        self.lock().state.bequeath(realm);
+    }
+
     /// Journals the end of every operation of a realm whose namespace is gone: the kernel took down all that was in it.
     ///
     /// # Errors

@@ -127,6 +127,12 @@ impl State {
         self.operations.values_mut().for_each(|entry| entry.inherited = true);
     }
 
+    /// Those of one realm are an earlier process's from here on.
+    pub fn bequeath(&mut self, realm: NamespaceId) {
+        let theirs = self.operations.values_mut().filter(|entry| entry.realm == realm);
+        theirs.for_each(|entry| entry.inherited = true);
+    }
+
     /// One operation.
     pub fn get(&self, operation: &OperationId) -> Option<&Entry> {
         self.operations.get(operation)

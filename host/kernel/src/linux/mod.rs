@@ -50,7 +50,7 @@ use std::{
 use jackfield_model::PortMapping;
 
 use crate::{
-    Dump, FirewallWatch, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId,
+    Dump, FirewallWatch, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Mark, Namespace, NamespaceId,
     NamespaceSource, PortUse, Request, Result, RouteLookup,
     nft::Mended,
     plan::{FirewallRule, Ifindex, SysctlKey},
@@ -196,12 +196,12 @@ impl Kernel for Linux {
         netns::owner_uid(namespace)
     }
 
-    fn mark(&self, namespace: &Namespace) -> Result<bool> {
+    fn mark(&self, namespace: &Namespace) -> Result<Mark> {
         mark::mark(self, namespace)
     }
 
-    fn lives(&self, marked: NamespaceId) -> Result<bool> {
-        mark::lives(self, marked)
+    fn lives(&self, mark: Mark) -> Result<bool> {
+        mark::lives(self, mark)
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {

@@ -53,8 +53,8 @@ use nix::errno::Errno;
 
 use crate::linux::describe::describe;
 use crate::{
-    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Namespace, NamespaceId, NamespaceSource,
-    PortUse, Request, Result, RouteLookup, plan::SysctlKey,
+    Dump, Ifindex, Kernel, KernelError, LinkInfo, LinkQuery, LinkStatistics, Mark, Namespace, NamespaceId,
+    NamespaceSource, PortUse, Request, Result, RouteLookup, plan::SysctlKey,
 };
 use state::State;
 
@@ -137,12 +137,15 @@ impl Kernel for Simulated {
         self.state().space(namespace.id()).map(|space| space.owner)
     }
 
-    fn mark(&self, namespace: &Namespace) -> Result<bool> {
-        self.state().space(namespace.id()).map(|_| true)
+    fn mark(&self, namespace: &Namespace) -> Result<Mark> {
+        // A simulated kernel counts its namespaces from one, and has few of them.
+        self.state()
+            .space(namespace.id())
+            .map(|_| Mark(namespace.id().0 as u32))
     }
 
-    fn lives(&self, marked: NamespaceId) -> Result<bool> {
-        Ok(self.is_alive(marked))
+    fn lives(&self, mark: Mark) -> Result<bool> {
+        Ok(self.is_alive(NamespaceId(mark.0.into())))
     }
 
     fn send(&self, namespace: &Namespace, requests: &[Request]) -> Result<Vec<Result<()>>> {
