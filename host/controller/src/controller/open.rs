@@ -1,7 +1,7 @@
 //! Opening: stores first, then the daemon's own realm, then what was cut off in it.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs,
     net::IpAddr,
     path::Path,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use jackfield_driver::Drivers;
-use jackfield_kernel::{FirewallNews, Kernel, Namespace, NamespaceId, Realm, journal::Journal, nft::Blocked};
+use jackfield_kernel::{FirewallNews, Kernel, Mark, Namespace, NamespaceId, Realm, journal::Journal, nft::Blocked};
 use jackfield_model::{Error, ErrorCode, IpNetwork, NetworkId, Options, Result};
 
 use super::{Inner, events::Events, outbox::Outbox, place::Place};
@@ -30,7 +30,7 @@ pub struct Dormant {
     sandboxes: Vec<(NamespaceId, SandboxRecord)>,
     services: Vec<(NamespaceId, ServiceRecord)>,
     /// Realms of which the kernel says when they are gone.
-    marked: BTreeSet<NamespaceId>,
+    marked: BTreeMap<NamespaceId, Mark>,
     leased: Vec<(String, LeasedPlan)>,
     leases: Vec<(NamespaceId, IpAddr)>,
 }
@@ -71,13 +71,13 @@ impl Dormant {
     }
 
     /// The marked realms, open ones too.
-    pub fn marked(&self) -> Vec<NamespaceId> {
-        self.marked.iter().copied().collect()
+    pub fn marked(&self) -> Vec<(NamespaceId, Mark)> {
+        self.marked.iter().map(|(realm, mark)| (*realm, *mark)).collect()
     }
 
-    /// It is marked from now on; false when it was so before.
-    pub fn set_marked(&mut self, realm: NamespaceId) -> bool {
-        self.marked.insert(realm)
+    /// It is marked so from now on; false when it was so before.
+    pub fn set_marked(&mut self, realm: NamespaceId, mark: Mark) -> bool {
+        self.marked.insert(realm, mark) != Some(mark)
     }
 
     /// All that is known of a realm that is gone.

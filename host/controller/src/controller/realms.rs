@@ -34,7 +34,9 @@ impl Inner {
     /// From now on the kernel says when that realm is gone. Where it cannot, the realm is forgotten with the next boot.
     pub(super) fn mark_realm(&self, dormant: &mut Dormant, namespace: &Namespace) -> Result<()> {
         match self.kernel.mark(namespace) {
-            Ok(true) if dormant.set_marked(namespace.id()) => self.append_notes(vec![notes::realm(namespace.id())]),
+            Ok(mark) if dormant.set_marked(namespace.id(), mark) => {
+                self.append_notes(vec![notes::realm(namespace.id(), mark)])
+            }
             Ok(_) => Ok(()),
             Err(error) => {
                 tracing::warn!(realm = %namespace.id(), %error, "it will not be known when a realm is gone");
@@ -93,6 +95,7 @@ impl Inner {
             return Err(in_use());
         }
         dormant.put_back(place.key, self.durable.load()?);
+        self.journal.bequeath(id);
         Ok(realms.remove(&id))
     }
 
@@ -106,8 +109,10 @@ impl Inner {
     pub(super) fn forget_dead_realms(&self) -> Result<usize> {
         let marked = self.dormant.lock().unwrap_or_else(PoisonError::into_inner).marked();
         let mut forgotten = 0;
-        for id in marked {
-            if !self.kernel.lives(id)? {
+        for (id, mark) in marked {
+            // The host itself keeps an open one alive.
+            let open = self.places().iter().any(|place| place.id() == id);
+            if !open && !self.kernel.lives(mark)? {
                 self.forget_realm(id)?;
                 forgotten += 1;
             }
@@ -125,6 +130,10 @@ impl Inner {
                 network: Some((RealmKey::Caller(id), &network.spec.id, None)),
                 keys: None,
             })?;
+        }
+        for leased in &remains.leased {
+            self.durable
+                .keep_lease(RealmKey::Caller(id), leased.plan.subnet, None)?;
         }
         let letters = self.farewells(&remains);
         let mut all = forgotten(id, &remains);
@@ -169,9 +178,11 @@ fn forgotten(id: NamespaceId, remains: &Remains) -> Vec<Note> {
     let endpoints = remains.endpoints.iter().map(|e| notes::no_endpoint(id, &e.spec.id));
     let sandboxes = remains.sandboxes.iter().map(|s| notes::no_sandbox(id, &s.id));
     let services = remains.services.iter().map(|s| notes::no_service(id, s));
+    let leases = remains.leases.iter().map(|address| notes::lease(id, *address, false));
     endpoints
         .chain(sandboxes)
         .chain(services)
+        .chain(leases)
         .chain([notes::no_realm(id)])
         .collect()
 }

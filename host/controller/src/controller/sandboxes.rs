@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jackfield_kernel::{KernelError, Namespace, NamespaceSource, SandboxAt};
+use jackfield_kernel::{KernelError, Mark, Namespace, NamespaceSource, SandboxAt};
 use jackfield_model::{Error, ErrorCode, Options, Result, SandboxId};
 
 use super::{Inner, place::Place};
@@ -125,7 +125,7 @@ impl Inner {
             return Err(Denied::RealmAsSandbox(namespace.id()).into());
         }
         let ground = Ground::Adopted {
-            marked: source.is_none() && self.mark(&namespace),
+            mark: source.is_none().then(|| self.mark(&namespace)).flatten(),
             source,
             namespace: namespace.id(),
         };
@@ -145,12 +145,10 @@ impl Inner {
     }
 
     /// One that the host cannot open again is known to be gone by its mark.
-    fn mark(&self, namespace: &Namespace) -> bool {
+    fn mark(&self, namespace: &Namespace) -> Option<Mark> {
         let marked = self.kernel.mark(namespace);
-        marked.unwrap_or_else(|error| {
-            tracing::warn!(namespace = %namespace.id(), %error, "it will not be known when a sandbox is gone: it stays until it is deleted");
-            false
-        })
+        let unmarked = |error: &KernelError| tracing::warn!(namespace = %namespace.id(), %error, "it will not be known when a sandbox is gone: it stays until it is deleted");
+        marked.inspect_err(unmarked).ok()
     }
 
     pub(super) fn pin_path(&self, id: &SandboxId) -> PathBuf {
@@ -318,13 +316,8 @@ impl Inner {
     }
 
     fn is_gone(&self, place: &Place, id: &SandboxId, ground: &Ground, name: &str) -> Result<bool> {
-        if let Ground::Adopted {
-            source: None,
-            namespace,
-            marked,
-        } = ground
-        {
-            return Ok(*marked && !self.kernel.lives(*namespace)?);
+        if let Ground::Adopted { source: None, mark, .. } = ground {
+            return mark.map_or(Ok(false), |mark| Ok(!self.kernel.lives(mark)?));
         }
         if ground.source().is_none() {
             return Ok(false);

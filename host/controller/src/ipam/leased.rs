@@ -69,6 +69,11 @@ impl Leased {
 }
 
 impl Ipam {
+    /// Whether any pool is leased.
+    pub fn has_leased(&self) -> bool {
+        !self.leased.0.is_empty()
+    }
+
     /// Leases a pool. Answers with it, and whether it is a new one.
     ///
     /// # Errors

@@ -193,6 +193,7 @@ impl RealmState {
         self.endpoints.is_empty()
             && self.sandboxes.is_empty()
             && self.services.is_empty()
+            && !self.ipam.has_leased()
             && self.networks.values().all(settled)
     }
 

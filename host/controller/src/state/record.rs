@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jackfield_driver::{Identity, OwnLink};
-use jackfield_kernel::{Ifindex, LinkAt, NamespaceId, NamespaceSource, Plan};
+use jackfield_kernel::{Ifindex, LinkAt, Mark, NamespaceId, NamespaceSource, Plan};
 use jackfield_model::{
     DnsSettings, EndpointSpec, Family, IpNetwork, LinkName, Name, NetworkId, NetworkSpec, OperationId, Options,
     PortMapping, Publish, SandboxId,
@@ -277,9 +277,9 @@ pub enum Ground {
         source: Option<NamespaceSource>,
         /// Which it was.
         namespace: NamespaceId,
-        /// The kernel says when it is gone.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        marked: bool,
+        /// By this the kernel says when it is gone, for one that nobody can open again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<Mark>,
     },
     /// The runtime moves the interface there by itself.
     Foreign {

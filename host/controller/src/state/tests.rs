@@ -70,7 +70,7 @@ fn sandbox(state: &mut RealmState, name: &str) -> SandboxId {
     let ground = Ground::Adopted {
         source: None,
         namespace: NamespaceId(name.bytes().map(u64::from).sum()),
-        marked: false,
+        mark: None,
     };
     let id = go(state.begin_sandbox(
         None,
@@ -324,7 +324,7 @@ fn one_namespace_is_one_sandbox() {
     let ground = Ground::Adopted {
         source: None,
         namespace: NamespaceId(9),
-        marked: false,
+        mark: None,
     };
     let first = go(state.begin_sandbox(None, None, &Options::new(), &Default::default(), ground.clone()));
     state.finish_sandbox(&first, ground.clone());

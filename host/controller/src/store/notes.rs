@@ -2,18 +2,15 @@
 //!
 //! ```text
 //!   endpoint/REALM/ID   an EndpointRecord        sandbox/REALM/ID   a SandboxRecord
-//!   service/REALM/NETWORK/NAME   a ServiceRecord        realm/REALM   a caller's realm that is marked
+//!   service/REALM/NETWORK/NAME   a ServiceRecord        realm/REALM   the Mark of a caller's realm
 //!   lease/REALM/ADDRESS   that address, given out of a leased pool
 //!   key/DRIVER/KEY      a driver's value         outbox/ID          a call that a driver still has to get
 //! ```
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use jackfield_kernel::{
-    NamespaceId,
+    Mark, NamespaceId,
     journal::{Fact, Note},
 };
 use jackfield_model::{EndpointId, SandboxId};
@@ -51,7 +48,7 @@ pub struct Remembered {
     /// Calls that drivers still have to get.
     pub letters: Vec<Letter>,
     /// Callers' realms of which the kernel says when they are gone.
-    pub marked: BTreeSet<NamespaceId>,
+    pub marked: BTreeMap<NamespaceId, Mark>,
     /// Notes that could not be understood; they are left alone.
     pub unknown: Vec<String>,
 }
@@ -120,8 +117,8 @@ fn realm_key(realm: NamespaceId) -> String {
 }
 
 /// A caller's realm is marked.
-pub fn realm(realm: NamespaceId) -> Note {
-    note(realm_key(realm), &true)
+pub fn realm(realm: NamespaceId, mark: Mark) -> Note {
+    note(realm_key(realm), &mark)
 }
 
 /// A caller's realm is gone.
@@ -190,7 +187,7 @@ fn read_one(into: &mut Remembered, key: &str, value: &Fact) -> Option<()> {
         "endpoint" => into.endpoints.push((realm_of(rest)?, parse(value)?)),
         "sandbox" => into.sandboxes.push((realm_of(rest)?, parse(value)?)),
         "service" => into.services.push((realm_of(rest)?, parse(value)?)),
-        "realm" => drop(into.marked.insert(hexadecimal(rest)?)),
+        "realm" => drop(into.marked.insert(hexadecimal(rest)?, parse(value)?)),
         "lease" => into.leases.push((realm_of(rest)?, parse(value)?)),
         "key" => into.keys.push(parse(value)?),
         "outbox" => into.letters.push(parse(value)?),

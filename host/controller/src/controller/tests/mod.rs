@@ -9,6 +9,6 @@ mod lifecycle;
 mod names;
 mod ports;
 mod random;
+mod realms;
 mod recovery;
-mod runtime;
 mod services;
