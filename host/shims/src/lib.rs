@@ -13,7 +13,10 @@
 
 pub mod call;
 pub mod cni;
+pub mod down;
 pub mod driver;
 pub mod fields;
+pub mod netavark;
+pub mod pass;
 pub mod protocol;
 pub mod spool;

@@ -37,6 +37,8 @@ pub struct Request {
 pub enum Call {
     /// A CNI runtime's.
     Cni(CniCall),
+    /// Podman's, by netavark.
+    Netavark(NetavarkCall),
 }
 
 /// A CNI runtime's call, as it came.
@@ -57,6 +59,21 @@ pub struct CniCall {
     /// What the file has that `ipam.resolvConf` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolv_conf: Option<String>,
+    /// The driver that the program's own name says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+}
+
+/// Netavark's call, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetavarkCall {
+    /// `create`, `setup` or `teardown`.
+    pub verb: String,
+    /// The path of the sandbox's namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub netns: String,
+    /// Standard input.
+    pub input: String,
     /// The driver that the program's own name says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
@@ -117,7 +134,7 @@ mod tests {
     fn a_request_of_an_older_shim_is_read() {
         let text = r#"{"protocol":1,"sandbox":true,"call":{"cni":{"verb":"ADD","container":"c","netns":"/n","interface":"eth0","arguments":"","config":"{}"}}}"#;
         let read: Request = serde_json::from_str(text).unwrap();
-        let Call::Cni(call) = read.call;
+        let Call::Cni(call) = read.call else { unreachable!() };
         assert_eq!((call.driver, call.resolv_conf), (None, None));
     }
 }
