@@ -3,6 +3,7 @@
 //! Exit codes: 0 well, 1 the host or the command refused, 2 the command line is wrong; `run` and `exec` pass on their command's.
 
 mod arguments;
+mod conflist;
 mod doctor;
 mod driver;
 mod driver_options;

@@ -8,8 +8,8 @@ use jackfield_model::{DnsLabel, Error, LinkName, MacAddr, Name, NetworkId, Publi
 use super::{
     Failure, Outcome, Session,
     arguments::{label, options, pair},
-    driver_options, leases,
-    output::{commas, pairs, sheet, table, time},
+    conflist, driver_options, leases,
+    output::{Output, commas, pairs, sheet, table, time},
     pools::PoolArguments,
 };
 use crate::{
@@ -28,6 +28,9 @@ pub(super) enum Command {
     Inspect {
         /// Name, id or the beginning of an id
         network: String,
+        /// Print a configuration by which CNI runtimes use it, for a file in /etc/cni/net.d
+        #[arg(long)]
+        cni: bool,
     },
     /// Remove networks
     Rm {
@@ -173,7 +176,7 @@ impl Command {
         match self {
             Self::Create(create) => create.run(session).await,
             Self::Ls => list(session).await,
-            Self::Inspect { network } => inspect(session, &network).await,
+            Self::Inspect { network, cni } => inspect(session, &network, cni).await,
             Self::Rm { networks } => remove(session, &networks).await,
             Self::Prune => prune(session).await,
             Self::Connect(connect) => connect.run(session).await,
@@ -314,11 +317,15 @@ pub(super) fn listed(networks: &[Network]) -> String {
     )
 }
 
-async fn inspect(session: &mut Session, network: &str) -> Outcome {
+async fn inspect(session: &mut Session, network: &str, cni: bool) -> Outcome {
     let network: Network = session
         .client
         .get(&format!("/v1/networks/{}", segment(network)))
         .await?;
+    if cni {
+        let list = conflist::of(&network, session.client.socket());
+        return Output { json: true }.show(&list, |_| String::new());
+    }
     if session.output.json {
         return session.output.show(&network, |_| String::new());
     }

@@ -40,6 +40,8 @@ pub struct Attachment<'a> {
 #[derive(Debug)]
 pub struct Attached {
     pub endpoint: EndpointInfo,
+    /// The host finds the sandbox again by its path.
+    pub has_path: bool,
     /// The sandbox's default route goes by it.
     pub is_default: bool,
 }
@@ -67,6 +69,7 @@ pub fn attach(
     let endpoint = attached?;
     let first = controller.sandbox(realm, id.as_str())?.endpoints.into_iter().next();
     Ok(Attached {
+        has_path: sandbox.path.is_some(),
         is_default: first.as_ref() == Some(&endpoint.id),
         endpoint,
     })

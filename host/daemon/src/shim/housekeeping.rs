@@ -49,7 +49,10 @@ fn collect(controller: &Controller) {
 }
 
 fn let_realms_go(controller: &Controller) {
-    controller.close_idle_realms(REST);
+    let closed = controller.close_idle_realms(REST);
+    if closed > 0 {
+        tracing::info!(closed, "callers' namespaces with nobody in them are let go");
+    }
     if let Err(error) = controller.forget_dead_realms() {
         tracing::warn!(%error, "it is not known which callers' namespaces are gone");
     }

@@ -14,8 +14,10 @@
 mod attach;
 mod caller;
 mod cni;
+mod gateways;
 mod housekeeping;
 mod labels;
+mod netavark;
 mod network;
 mod receive;
 mod server;

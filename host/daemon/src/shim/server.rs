@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     Spool,
     caller::{Caller, is_trusted},
-    cni,
+    cni, netavark,
     receive::{Received, answer, receive},
 };
 use crate::serve::Stop;
@@ -103,18 +103,19 @@ fn exchange(stream: &UnixStream, uid: u32, longest: usize, controller: &Controll
 
 fn reply(uid: u32, received: Received, controller: &Controller, spool: &Spool) -> Reply {
     let Received { request, descriptors } = received;
-    let caller = if request.protocol == PROTOCOL {
-        Caller::admit(controller, uid, descriptors, request.sandbox)
-    } else {
-        Err(Error::invalid(format!(
-            "the program speaks version {} of its conversation with the host: expected {PROTOCOL}; use the one that came with the host",
-            request.protocol
-        )))
+    let admit = || {
+        let caller = if request.protocol == PROTOCOL {
+            Caller::admit(controller, uid, descriptors, request.sandbox)
+        } else {
+            Err(Error::invalid(format!(
+                "the program speaks version {} of its conversation with the host: expected {PROTOCOL}; use the one that came with the host",
+                request.protocol
+            )))
+        };
+        caller.inspect_err(|error| tracing::warn!(uid, "refused a shim's caller: {error}"))
     };
-    if let Err(error) = &caller {
-        tracing::warn!(uid, "refused a shim's caller: {error}");
-    }
-    match request.call {
-        Call::Cni(call) => cni::answer(controller, spool, caller, &call),
+    match &request.call {
+        Call::Cni(call) => cni::answer(controller, spool, admit, call),
+        Call::Netavark(call) => netavark::answer(controller, spool, admit, call),
     }
 }

@@ -26,6 +26,7 @@ use super::{
     Spool,
     attach::{self, attach, detach},
     caller::Caller,
+    gateways::gateway_of,
     labels::Key,
     network::{Wanted, ensure},
 };
@@ -38,11 +39,11 @@ const RESOLVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 /// Nothing to print, or a result.
 type Answer = Result<Option<Value>, Failure>;
 
-/// Answers a call. What was refused before is refused here, in CNI's form.
-pub fn answer(controller: &Controller, spool: &Spool, caller: Done<Caller>, call: &CniCall) -> Reply {
+/// Answers a call. `admit` finds out whose it is.
+pub fn answer(controller: &Controller, spool: &Spool, admit: impl FnOnce() -> Done<Caller>, call: &CniCall) -> Reply {
     let config = decode(&call.config);
     let version = config.as_ref().map_or(Ok(Version::default()), Version::of);
-    let answered = caller
+    let answered = admit()
         .map_err(Failure::from)
         .and_then(|caller| act(controller, spool, caller, call, config?));
     match answered {
@@ -92,6 +93,12 @@ fn add(
 ) -> Result<Value, Failure> {
     let config = read(call, config)?;
     let arguments = arguments::read(&call.arguments)?;
+    if caller.sandbox.is_none() {
+        return Err(Failure::environment(format!(
+            "CNI_NETNS: there is no network namespace at \"{}\"",
+            call.netns.escape_default()
+        )));
+    }
     // A prevResult that cannot be continued is refused before anything is made.
     result::Attached::default().json(config.version, config.previous.as_ref())?;
     let network = network(controller, caller.realm, &config)?;
@@ -194,16 +201,7 @@ fn settings(config: &Config) -> Result<DnsSettings, Failure> {
 
 fn told(attached: &attach::Attached, network: &NetworkInfo, config: &Config, netns: &str) -> result::Attached {
     let endpoint = &attached.endpoint;
-    let of_family = |ipv4: bool| {
-        let by_driver = endpoint
-            .gateways
-            .iter()
-            .copied()
-            .find(|gateway| gateway.is_ipv4() == ipv4);
-        let pools = || network.pools.iter().filter_map(|pool| pool.pool.gateway);
-        by_driver.or_else(|| pools().find(|gateway| gateway.is_ipv4() == ipv4))
-    };
-    let with_gateway = |address: &jackfield_model::IpNetwork| (*address, of_family(address.is_ipv4()));
+    let with_gateway = |address: &jackfield_model::IpNetwork| (*address, gateway_of(address, endpoint, network));
     result::Attached {
         interface: endpoint.interface.as_ref().map(ToString::to_string).unwrap_or_default(),
         mac: endpoint.mac,
