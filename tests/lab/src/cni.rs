@@ -20,8 +20,8 @@ use crate::{
 pub struct Cni<'a> {
     lab: &'a Lab,
     from: &'a Namespace,
-    /// Variables besides CNI's own.
-    pub environment: Vec<(String, String)>,
+    /// CNI_ARGS.
+    pub arguments: String,
     /// The configuration of the plugin, as a runtime writes it to its standard input.
     pub config: Value,
 }
@@ -64,7 +64,7 @@ impl<'a> Cni<'a> {
         Self {
             lab,
             from,
-            environment: Vec::new(),
+            arguments: String::new(),
             config,
         }
     }
@@ -91,7 +91,7 @@ impl<'a> Cni<'a> {
             .env("CNI_IFNAME", interface)
             .env("CNI_PATH", "/opt/cni/bin")
             .env("JACKFIELD_SHIM_SOCKET", self.lab.path("shim.sock"))
-            .envs(self.environment.iter().map(|(k, v)| (k, v)));
+            .env("CNI_ARGS", &self.arguments);
         let run = || run(command, &self.config);
         self.lab.within(self.from, run)?.during(&step)
     }

@@ -105,9 +105,14 @@ impl Lab {
 
     /// A link of the realm, `name`, whose other end `eth0` is in a namespace beside it, as a cable to another host; both ends up.
     pub fn uplink(&self, name: &str, outside: &str) -> Result<Namespace> {
+        self.uplink_at(name, outside, CABLE)
+    }
+
+    /// The same with that index for its near end, where there is more than one.
+    pub fn uplink_at(&self, name: &str, outside: &str, index: u32) -> Result<Namespace> {
         let step = format!("lay a cable from the realm to {outside}");
         let other = self.namespace(outside)?;
-        let [near, far] = [CABLE, CABLE + 1].map(Ifindex::new);
+        let [near, far] = [index, index + 1].map(Ifindex::new);
         let (Some(near), Some(far)) = (near, far) else {
             return Err(LabError::new(step, "no index"));
         };

@@ -30,6 +30,6 @@ mod sandbox;
 pub use client::{Answer, Client};
 pub use cni::{Cni, CniAnswer};
 pub use error::{LabError, Result};
-pub use host::{Host, HostOptions, program};
+pub use host::{Host, HostOptions, program, program_named};
 pub use lab::Lab;
 pub use sandbox::{Joined, Sandbox};

@@ -54,7 +54,16 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
 pub fn host(profile: Profile) -> Result<(), Failure> {
     let mut command = cargo();
     // Chosen out of the workspace, not as a package: then its dependencies have the features that the tests' have, and are built once.
-    command.args(["build", "--workspace", "--bin", "jackfield", "--bin", "jackfield-cni"]);
+    command.args([
+        "build",
+        "--workspace",
+        "--bin",
+        "jackfield",
+        "--bin",
+        "jackfield-cni",
+        "--bin",
+        "jackfield-netavark",
+    ]);
     if matches!(profile, Profile::Release) {
         command.arg("--release");
     }

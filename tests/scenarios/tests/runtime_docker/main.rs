@@ -9,7 +9,6 @@
 mod addresses;
 mod away;
 mod life;
-mod managed;
 mod many;
 mod scene;
 mod sockets;
