@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use jackfield_sdk::{
     Driver, EndpointReply, EndpointSpec, Error, ErrorCode, Family, JoinReply, JoinSpec, Link, NetworkSpec, Options,
-    Pairs, Pool, Result, SysctlTable, Takes, firewall,
+    Pairs, Pool, Result, SysctlTable, Takes,
+    firewall::{self, Border, Gateway},
 };
 
 /// The label of the bridge itself.
@@ -73,6 +74,7 @@ impl Driver for Bridge {
         for address in network.pools.iter().filter_map(Pool::gateway_cidr) {
             bridge.add_address(address)?;
         }
+        guard(&bridge, network)?;
         if network.internal {
             firewall::make_internal(&bridge)?;
         } else {
@@ -103,6 +105,20 @@ impl Driver for Bridge {
         }
         Ok(gateways(join).fold(reply, JoinReply::gateway))
     }
+}
+
+/// The world enters by published ports alone.
+fn guard(bridge: &Link, network: &NetworkSpec) -> Result<()> {
+    let in_family = |family| {
+        let mut pools = network.pools.iter();
+        pools.any(|pool| pool.subnet.family() == family).then_some(Gateway::Nat)
+    };
+    let border = Border {
+        ipv4: in_family(Family::Ipv4),
+        ipv6: in_family(Family::Ipv6),
+        ..Border::default()
+    };
+    firewall::guard(bridge, &border)
 }
 
 fn open_to_the_world(bridge: &Link, network: &NetworkSpec, settings: &Settings) -> Result<()> {

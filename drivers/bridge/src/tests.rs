@@ -77,6 +77,23 @@ fn the_world_is_reached_by_masquerading_unless_that_is_turned_off_or_the_network
 }
 
 #[test]
+fn the_world_enters_in_no_family_but_by_published_ports() {
+    let mut host = host();
+    let network = host.create_network(both_families()).unwrap();
+    let guarded = |host: &TestHost<Bridge>, set: &str| {
+        let of_set = |line: &&String| line.contains(&format!("set {set} element")) && line.contains("drop");
+        host.lines().iter().filter(of_set).count()
+    };
+    assert_eq!((guarded(&host, "entry4"), guarded(&host, "entry6")), (1, 1));
+    host.delete_network(network).unwrap();
+    let ipv4 = Network::new().pool("10.1.0.0/24", "10.1.0.1");
+    let network = host.create_network(ipv4).unwrap();
+    assert_eq!((guarded(&host, "entry4"), guarded(&host, "entry6")), (1, 0));
+    host.delete_network(network).unwrap();
+    host.assert_clean();
+}
+
+#[test]
 fn what_a_network_cannot_be_is_refused_before_anything_is_made() {
     for (network, code, said) in [
         (

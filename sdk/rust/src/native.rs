@@ -4,7 +4,7 @@ use std::{cell::RefCell, net::IpAddr};
 
 use crate::{
     Cidr, Error, ErrorCode, Family, ForwardingEntry, IpvlanMode, LinkState, Mac, MacvlanMode, PortMapping, Rate,
-    Result, Route, RouteLookup, Statistics, SysctlTable, log::Level,
+    Result, Route, RouteLookup, Statistics, SysctlTable, firewall::Border, log::Level,
 };
 
 thread_local! {
@@ -160,12 +160,16 @@ backend! {
         fn lookup_route(destination: IpAddr) -> RouteLookup;
         /// See [`crate::firewall::masquerade`].
         fn masquerade(subnet: Cidr, link: &Handle) -> ();
+        /// See [`crate::firewall::masquerade_as`].
+        fn masquerade_as(subnet: Cidr, link: &Handle, source: IpAddr) -> ();
         /// See [`crate::firewall::publish`].
         fn publish(mapping: &PortMapping) -> u16;
         /// See [`crate::firewall::make_internal`].
         fn make_internal(link: &Handle) -> ();
         /// See [`crate::firewall::isolate_ports`].
         fn isolate_ports(link: &Handle) -> ();
+        /// See [`crate::firewall::guard`].
+        fn guard(link: &Handle, border: &Border) -> ();
         /// See [`crate::state::get`].
         fn state_get(key: &str) -> Option<Vec<u8>>;
         /// See [`crate::state::set`].

@@ -6,6 +6,7 @@ use jackfield_driver::{LinkId, Operation};
 use jackfield_sdk::{
     Cidr, Family, ForwardingEntry, IpvlanMode, Link, LinkState, Mac, MacvlanMode, PortMapping, Rate, Result, Route,
     RouteLookup, Statistics, SysctlTable,
+    firewall::Border,
     log::Level,
     native::{Backend, Handle},
 };
@@ -215,6 +216,10 @@ impl Backend for Recording {
         done(self.operation.masquerade(c::network(subnet)?, id(link)))
     }
 
+    fn masquerade_as(&mut self, subnet: Cidr, link: &Handle, source: IpAddr) -> Result<()> {
+        done(self.operation.masquerade_as(c::network(subnet)?, id(link), source))
+    }
+
     fn publish(&mut self, mapping: &PortMapping) -> Result<u16> {
         done(self.operation.publish(c::port_mapping(mapping)))
     }
@@ -225,6 +230,10 @@ impl Backend for Recording {
 
     fn isolate_ports(&mut self, link: &Handle) -> Result<()> {
         done(self.operation.isolate_ports(id(link)))
+    }
+
+    fn guard(&mut self, link: &Handle, border: &Border) -> Result<()> {
+        done(self.operation.guard(id(link), &c::guard(border)?))
     }
 
     fn state_get(&mut self, key: &str) -> Result<Option<Vec<u8>>> {

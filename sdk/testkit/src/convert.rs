@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use jackfield_driver as d;
 use jackfield_kernel::{LinkStatistics, plan};
 use jackfield_model as m;
 use jackfield_sdk as s;
@@ -31,6 +32,21 @@ pub(crate) fn error(error: m::Error) -> s::Error {
 /// A refusal by the simulated kernel.
 pub(crate) fn kernel_error(refusal: jackfield_kernel::KernelError) -> s::Error {
     error(refusal.into())
+}
+
+pub(crate) fn guard(border: &s::firewall::Border) -> s::Result<d::Guard> {
+    let gateway = |gateway| match gateway {
+        s::firewall::Gateway::Nat => d::Gateway::Nat,
+        s::firewall::Gateway::NatUnprotected => d::Gateway::NatUnprotected,
+        s::firewall::Gateway::Routed => d::Gateway::Routed,
+    };
+    let trusted = border.trusted.iter().map(|name| name.parse().map_err(error));
+    Ok(d::Guard {
+        ipv4: border.ipv4.map(gateway),
+        ipv6: border.ipv6.map(gateway),
+        icc: border.icc,
+        trusted: trusted.collect::<s::Result<_>>()?,
+    })
 }
 
 /// No key comes twice.

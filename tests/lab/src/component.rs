@@ -20,7 +20,7 @@ parents = ["up*"]
 [bridge-component]
 links = ["bridge", "veth"]
 names = ["br-*"]
-firewall = ["masquerade", "internal"]
+firewall = ["guard", "masquerade", "internal"]
 sysctls = ["ipv4/conf/forwarding", "ipv6/conf/force_forwarding"]
 "#;
 

@@ -4,13 +4,14 @@
 
 mod build;
 mod demo;
+mod docker_plugin;
 mod failure;
 mod inside;
 mod package;
 mod setup;
 mod tidy;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -40,6 +41,17 @@ enum Task {
     },
     /// Build the drivers as components, and print where they are
     Drivers,
+    /// Make a folder for `docker plugin create`: the host as a managed plugin, which a swarm needs
+    DockerPlugin {
+        /// Where to
+        folder: PathBuf,
+        /// The built-in driver that the plugin is
+        #[arg(long, default_value = "bridge")]
+        driver: String,
+        /// A jackfield that was built already
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Make the Debian package
     Package,
     /// Run a command inside private namespaces
@@ -93,6 +105,11 @@ fn run(task: Task) -> Result<(), Failure> {
                 .for_each(|d| println!("{}", build::component(d).display()));
             Ok(())
         }
+        Task::DockerPlugin {
+            folder,
+            driver,
+            program,
+        } => docker_plugin::make(&folder, program, &driver),
         Task::Package => package::make(),
         Task::Inside { command } => inside::become_command(&command),
         Task::DemoInside => demo::run(),

@@ -29,3 +29,38 @@ fn listed(title: &str, options: impl Iterator<Item = OptionHelp>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the README has them, between the heading and the next one.
+    fn table() -> String {
+        let mut table = "| option | Docker's label | takes | what it does |\n|---|---|---|---|\n".to_owned();
+        for option in Bridge::network_options() {
+            let label = option.label.map(|l| format!("`{l}`")).unwrap_or_default();
+            let _ = writeln!(
+                table,
+                "| `{}` | {label} | {} | {} |",
+                option.name, option.takes, option.help
+            );
+        }
+        let names: Vec<String> = Bridge::endpoint_options().map(|o| format!("`{}`", o.name)).collect();
+        let _ = writeln!(
+            table,
+            "\nAn endpoint has its own by `connect -o`: {}.",
+            names.join(", ")
+        );
+        table
+    }
+
+    #[test]
+    fn the_readmes_table_is_the_table() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+        let table = table();
+        assert!(
+            readme.contains(&table),
+            "the options of the bridge have changed: put this into section \"Bridge options\" of README.md\n\n{table}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ use jackfield_remote::Folders;
 
 use super::{Failure, Outcome};
 use crate::{
+    docker,
     paths::{Places, docker_plugins, shim_socket_beside, socket_in},
     serve,
 };
@@ -51,8 +52,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH|off")]
     docker_plugins: Option<PathBuf>,
     /// How far Docker is told that networks reach: local or global, as a swarm wants them [default: as their driver says]
-    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    #[arg(long, value_name = "SCOPE", value_parser = scope, env = "JACKFIELD_DOCKER_SCOPE", hide_env = true)]
     docker_scope: Option<Scope>,
+    /// In a container that dockerd made for a managed plugin
+    #[arg(long, hide = true)]
+    managed_plugin: bool,
 }
 
 impl Arguments {
@@ -62,6 +66,9 @@ impl Arguments {
             state_dir,
             grants,
         } = Places::of_this_user();
+        if self.managed_plugin {
+            docker::open_switches()?;
+        }
         let docker_plugins = match self.docker_plugins {
             Some(folder) if folder == Path::new("off") => None,
             Some(folder) => Some(absolute(folder)?),

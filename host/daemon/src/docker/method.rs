@@ -160,6 +160,7 @@ fn activate(plugin: &Plugin) -> Result<Reply> {
 /// Its refusal; unavailable, when it takes too long.
 pub async fn run(plugin: Arc<Plugin>, call: &'static Call, body: Bytes) -> Result<Value> {
     let (answer, mut answered) = oneshot::channel();
+    let patience = plugin.patience;
     let work = move || {
         let result = guarded(&plugin, call, &body);
         let undo = result.as_ref().ok().and_then(|reply| reply.undo.clone());
@@ -172,12 +173,12 @@ pub async fn run(plugin: Arc<Plugin>, call: &'static Call, body: Bytes) -> Resul
     };
     let spawned = std::thread::Builder::new().name("docker-call".to_owned()).spawn(work);
     spawned.map_err(|e| Error::new(ErrorCode::Exhausted, "there is no thread left for this call").caused_by(e))?;
-    let waited = timeout(PATIENCE, &mut answered).await.ok().and_then(Result::ok);
+    let waited = timeout(patience, &mut answered).await.ok().and_then(Result::ok);
     // What came in this very moment counts; what comes later finds nobody.
     answered.close();
     let result = waited
         .or_else(|| answered.try_recv().ok())
-        .unwrap_or_else(|| Err(too_late(call)));
+        .unwrap_or_else(|| Err(too_late(call, patience)));
     result.map(|reply| reply.value)
 }
 
@@ -191,11 +192,11 @@ fn guarded(plugin: &Plugin, call: &Call, body: &[u8]) -> Result<Reply> {
     result.unwrap_or_else(|_| Err(Error::internal("jackfield failed at this call; its log says where")))
 }
 
-fn too_late(call: &Call) -> Error {
+fn too_late(call: &Call, patience: Duration) -> Error {
     let message = format!(
         "{} took more than {} seconds and is taken back: try again, and see jackfield's log for what it waits for",
         call.name,
-        PATIENCE.as_secs()
+        patience.as_secs()
     );
     Error::new(ErrorCode::Unavailable, message)
 }

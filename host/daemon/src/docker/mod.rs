@@ -43,6 +43,7 @@ mod fields;
 mod http;
 mod ids;
 mod ipam;
+mod managed;
 mod method;
 mod names;
 mod network;
@@ -54,13 +55,14 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jackfield_controller::Controller;
 use jackfield_model::Scope;
 
 use crate::drivers::DriverAdmin;
 
+pub(crate) use managed::open_switches;
 pub(crate) use names::is_own_name;
 pub(crate) use plugins::Plugins;
 pub(crate) use sweep::sweep;
@@ -73,6 +75,8 @@ struct Plugin {
     driver: Option<String>,
     /// How far its networks reach, where that is not the driver's to say.
     scope: Option<Scope>,
+    /// Longest time for an answer.
+    patience: Duration,
     controller: Controller,
     drivers: Arc<dyn DriverAdmin>,
 }

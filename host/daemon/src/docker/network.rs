@@ -65,12 +65,12 @@ pub fn capabilities(plugin: &Plugin) -> Result<Reply> {
     let name = plugin.driver()?;
     let gone = || Error::not_found(format!("driver {name} is not loaded any more"));
     let said = plugin.drivers.find(name).ok_or_else(gone)?.capabilities();
-    let word = |said: Scope| match plugin.scope.unwrap_or(said) {
+    let word = |scope| match scope {
         Scope::Local => "local",
         Scope::Global => "global",
     };
     Ok(Reply::of(json!({
-        "Scope": word(said.scope),
+        "Scope": word(plugin.scope.unwrap_or(said.scope)),
         "ConnectivityScope": word(said.connectivity_scope),
         "GwAllocChecker": true,
     })))

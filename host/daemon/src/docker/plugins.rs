@@ -20,7 +20,7 @@ use jackfield_driver::Drivers;
 use jackfield_model::{Error, ErrorCode, Result, Scope};
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Plugin, http, names, record::Record};
+use super::{Plugin, http, method, names, record::Record};
 use crate::{
     api::Host,
     serve::{
@@ -155,6 +155,7 @@ impl Plugins {
             name: name.to_owned(),
             driver,
             scope: self.scope,
+            patience: method::PATIENCE,
             controller: self.host.controller.clone(),
             drivers: self.host.drivers.clone(),
         };

@@ -3,12 +3,13 @@
 
 use std::net::IpAddr;
 
+use jackfield_driver::{Gateway, Guard};
 use jackfield_kernel::plan::{ForwardingEntry, IpvlanMode, MacvlanMode, Rate, SysctlTable};
 use jackfield_model::{
     Capabilities, EndpointReply, Error, ErrorCode, Family, IpNetwork, MacAddr, NextHop, Options, PortMapping, Result,
     Scope, StaticRoute, Transport,
 };
-use jackfield_wasm_bindings::jackfield::driver::{netlink, specs, types};
+use jackfield_wasm_bindings::jackfield::driver::{firewall, netlink, specs, types};
 
 use crate::output::one_line;
 
@@ -42,6 +43,29 @@ fn code(code: types::ErrorCode) -> ErrorCode {
         types::ErrorCode::Unsupported => ErrorCode::Unsupported,
         types::ErrorCode::Unavailable => ErrorCode::Unavailable,
         types::ErrorCode::Internal => ErrorCode::Internal,
+    }
+}
+
+pub(crate) fn guard(border: &firewall::Border) -> Result<Guard> {
+    if border.trusted.len() > LIST_MAX {
+        let count = border.trusted.len();
+        return Err(Error::invalid(format!(
+            "{count} trusted links are too many: expected {LIST_MAX} at most"
+        )));
+    }
+    Ok(Guard {
+        ipv4: border.ipv4.map(mode),
+        ipv6: border.ipv6.map(mode),
+        icc: border.icc,
+        trusted: border.trusted.iter().map(|name| name.parse()).collect::<Result<_>>()?,
+    })
+}
+
+fn mode(gateway: firewall::Gateway) -> Gateway {
+    match gateway {
+        firewall::Gateway::Nat => Gateway::Nat,
+        firewall::Gateway::NatUnprotected => Gateway::NatUnprotected,
+        firewall::Gateway::Routed => Gateway::Routed,
     }
 }
 
@@ -277,6 +301,16 @@ mod tests {
         assert!(options(vec![("a".into(), "x".repeat(OPTION_MAX + 1))]).is_err());
         assert!(options((0..=LIST_MAX).map(|i| (i.to_string(), String::new())).collect()).is_err());
         assert!(gateway(Some(v4), Family::Ipv6).is_err());
+        let border = |trusted: Vec<String>| firewall::Border {
+            ipv4: Some(firewall::Gateway::Nat),
+            ipv6: None,
+            icc: false,
+            trusted,
+        };
+        let taken = guard(&border(vec!["eth0".into()])).unwrap();
+        assert_eq!((taken.ipv4, taken.ipv6, taken.icc), (Some(Gateway::Nat), None, false));
+        assert!(guard(&border(vec!["no name at all".into()])).is_err());
+        assert!(guard(&border(vec!["eth0".into(); LIST_MAX + 1])).is_err());
         for prefix in ["", "1eth", "e/h", "thirteen-long", "eth\n"] {
             assert!(name_prefix(prefix.into()).is_err(), "{prefix:?}");
         }

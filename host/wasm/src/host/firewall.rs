@@ -3,8 +3,8 @@
 use jackfield_wasm_bindings::{
     Failure, LinkHandle,
     jackfield::driver::{
-        firewall::Host,
-        types::{IpNetwork, PortMapping},
+        firewall::{Border, Host},
+        types::{IpAddress, IpNetwork, PortMapping},
     },
 };
 use wasmtime::{Result, component::Resource};
@@ -16,6 +16,16 @@ impl Host for Guest {
     fn masquerade(&mut self, subnet: IpNetwork, link: Resource<LinkHandle>) -> Result<(), Failure> {
         let (subnet, link) = (checked(convert::network(subnet))?, self.link(&link)?);
         self.ask(|op| op.masquerade(subnet, link))
+    }
+
+    fn masquerade_as(
+        &mut self,
+        subnet: IpNetwork,
+        link: Resource<LinkHandle>,
+        source: IpAddress,
+    ) -> Result<(), Failure> {
+        let (subnet, link) = (checked(convert::network(subnet))?, self.link(&link)?);
+        self.ask(|op| op.masquerade_as(subnet, link, convert::address(source)))
     }
 
     fn publish(&mut self, mapping: PortMapping) -> Result<u16, Failure> {
@@ -31,5 +41,10 @@ impl Host for Guest {
     fn isolate_ports(&mut self, link: Resource<LinkHandle>) -> Result<(), Failure> {
         let link = self.link(&link)?;
         self.ask(|op| op.isolate_ports(link))
+    }
+
+    fn guard(&mut self, link: Resource<LinkHandle>, border: Border) -> Result<(), Failure> {
+        let (guard, link) = (checked(convert::guard(&border))?, self.link(&link)?);
+        self.ask(|op| op.guard(link, &guard))
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Cidr, Error, Family, ForwardingEntry, IpvlanMode, Link, LinkState, Mac, MacvlanMode, PortMapping, Rate, Result,
-    Route, RouteLookup, Statistics, SysctlTable, log::Level,
+    Route, RouteLookup, Statistics, SysctlTable, firewall::Border, log::Level,
 };
 
 fn done<T>(result: Result<T, types::Error>) -> Result<T> {
@@ -197,6 +197,10 @@ pub(crate) fn masquerade(subnet: Cidr, link: &Handle) -> Result<()> {
     done(firewall::masquerade(subnet.to_wit(), link))
 }
 
+pub(crate) fn masquerade_as(subnet: Cidr, link: &Handle, source: IpAddr) -> Result<()> {
+    done(firewall::masquerade_as(subnet.to_wit(), link, source.to_wit()))
+}
+
 pub(crate) fn publish(mapping: &PortMapping) -> Result<u16> {
     done(firewall::publish(mapping.to_wit()))
 }
@@ -207,6 +211,10 @@ pub(crate) fn make_internal(link: &Handle) -> Result<()> {
 
 pub(crate) fn isolate_ports(link: &Handle) -> Result<()> {
     done(firewall::isolate_ports(link))
+}
+
+pub(crate) fn guard(link: &Handle, border: &Border) -> Result<()> {
+    done(firewall::guard(link, &border.to_wit()))
 }
 
 pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>> {

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::bindings::jackfield::driver::{netlink as n, specs as s, types as t};
+use super::bindings::jackfield::driver::{firewall as f, netlink as n, specs as s, types as t};
 use crate::{
     Capabilities, Cidr, EndpointSpec, Error, ErrorCode, Family, ForwardingEntry, IpvlanMode, JoinSpec, LinkState, Mac,
     MacvlanMode, NetworkSpec, NextHop, Pool, PortMapping, Rate, Route, Scope, StaticRoute, Statistics, SysctlTable,
-    Transport, log,
+    Transport,
+    firewall::{Border, Gateway},
+    log,
 };
 
 /// From a generated type.
@@ -45,6 +47,7 @@ same_cases! {
     MacvlanMode = n::MacvlanMode { Bridge, Private, Vepa, Passthru };
     IpvlanMode = n::IpvlanMode { L2, L3, L3s };
     SysctlTable = n::SysctlTable { Conf, Neigh };
+    Gateway = f::Gateway { Nat, NatUnprotected, Routed };
     ErrorCode = t::ErrorCode {
         InvalidArgument, NotFound, AlreadyExists, InUse, InvalidState, Exhausted, Denied, Unsupported, Unavailable, Internal
     };
@@ -59,6 +62,17 @@ impl ToWit<super::bindings::jackfield::driver::log::Level> for log::Level {
             Self::Info => Level::Info,
             Self::Warn => Level::Warn,
             Self::Error => Level::Error,
+        }
+    }
+}
+
+impl ToWit<f::Border> for &Border {
+    fn to_wit(self) -> f::Border {
+        f::Border {
+            ipv4: self.ipv4.map(ToWit::to_wit),
+            ipv6: self.ipv6.map(ToWit::to_wit),
+            icc: self.icc,
+            trusted: self.trusted.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who reaches whom: sandboxes each other, they the world, and the world them.
 
-use std::net::SocketAddr;
+use std::{cell::Cell, net::SocketAddr};
 
 use jackfield_kernel::{Namespace, Request, plan};
 use jackfield_lab::{Lab, LabError, Result, Sandbox, probe};
@@ -51,6 +51,47 @@ fn without_icc_sandboxes_reach_the_gateway_and_not_each_other() -> Result<()> {
             clear(client, &[&a, &b])
         },
     )
+}
+
+/// A published port is for neighbours too, by the host's address, where the host forwards their packets. Where bridge-nf-call-iptables is set the
+/// bridge itself sends them on, from one isolated port to another, and so does not: see option icc. From elsewhere the port is reached in
+/// both cases, and by their own addresses neighbours never are.
+#[test]
+fn without_icc_a_neighbour_reaches_a_published_port_unless_the_bridge_sends_it_on() -> Result<()> {
+    for called in ["0", "1"] {
+        let call = |lab: &Lab| {
+            outside(lab)?;
+            let write = || std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", called);
+            Ok(lab.within(lab.realm(), write)?.is_ok())
+        };
+        let there = Cell::new(true);
+        with_host(
+            "icc-ports",
+            |lab| call(lab).map(|written| there.set(written)),
+            |lab, client| {
+                let outside = open(lab, "outside")?;
+                client
+                    .post("/v1/networks", &blue(json!({ "icc": "false" })))?
+                    .ok("create network")?;
+                let (a, b) = (Sandbox::create(lab, client, "a")?, Sandbox::create(lab, client, "b")?);
+                a.connect(client, "blue")?;
+                let port = json!({ "publish": [{ "container_port": 80, "host_port": 8080 }] });
+                let server = SocketAddr::new(b.connect_with(client, "blue", port)?.addresses[0], 80);
+                let published = SocketAddr::new(ip("192.0.2.1"), 8080);
+                let reached = |from: &Namespace, to| probe::tcp(lab, from, &b.namespace, server, to).is_ok();
+                assert!(reached(&outside, published), "{called}: from outside");
+                assert!(reached(lab.realm(), published), "{called}: from the host");
+                assert!(!reached(&a.namespace, server), "{called}: by its own address");
+                assert_eq!(
+                    reached(&a.namespace, published),
+                    called == "0",
+                    "{called}: from a neighbour"
+                );
+                clear(client, &[&a, &b])
+            },
+        )?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod moving;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
-use jackfield_kernel::{Dump, Namespace, RouteInfo};
+use jackfield_kernel::{Dump, Kernel, LinkQuery, Namespace, Request, RouteInfo, plan};
 use jackfield_lab::{Client, Host, HostOptions, Joined, Lab, LabError, Result, Sandbox, component, probe};
 use jackfield_scenarios::{KINDS, Kind, expect_as_before, load};
 use serde_json::{Value, json};
@@ -151,6 +151,36 @@ fn ports_of_the_ptp_component_are_reached_from_everywhere() -> Result<()> {
 #[test]
 fn ports_of_the_bridge_component_are_reached_from_everywhere() -> Result<()> {
     scenario(&KINDS[2])
+}
+
+/// A vendor's bridge keeps the world out as the built-in one does, but for the ports.
+#[test]
+fn the_world_enters_a_bridge_by_its_ports_alone() -> Result<()> {
+    for kind in [&KINDS[0], &KINDS[2]] {
+        let lab = Lab::new(&format!("ports-guarded-{}", kind.driver))?;
+        let mut scene = Scene::new(&lab, kind)?;
+        let web = scene.web.connect_with(&mut scene.client, "blue", published())?;
+        let eth0 = "eth0".parse().unwrap();
+        let far = lab
+            .kernel()
+            .link(&scene.outside, LinkQuery::Name(&eth0))
+            .unwrap()
+            .unwrap();
+        for (network, gateway) in [("10.77.1.0/24", HOST[0]), ("fd00:77:1::/64", HOST[1])] {
+            let way = plan::Route::via(network.parse().unwrap(), gateway.parse().unwrap(), far.index);
+            lab.send(&scene.outside, &[Request::AddRoute(way)])?;
+        }
+        for address in &web.addresses {
+            let inside = SocketAddr::new(*address, 80);
+            let direct = probe::tcp(&lab, &scene.outside, &scene.web.namespace, inside, inside);
+            assert!(direct.is_err(), "{}: {address} is reached", kind.driver);
+        }
+        for host in HOST.map(|a| a.parse::<IpAddr>().unwrap()) {
+            scene.expect_port(&web, "outside", &scene.outside, host)?;
+        }
+        scene.end()?;
+    }
+    Ok(())
 }
 
 /// A host that was not told to switch forwarding on leaves it as it is: the port is reached from the host, and from nowhere else.

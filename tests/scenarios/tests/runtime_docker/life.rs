@@ -125,6 +125,28 @@ fn options_reach_the_driver_and_what_it_refuses_reaches_the_user() -> Result<()>
     lab.passed()
 }
 
+/// Docker's null IPAM leaves addresses to the driver, which here has none.
+#[test]
+fn networks_need_no_addresses() -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new("docker-no-addresses")?;
+    let scene = Scene::new(&lab, &BRIDGE.kind)?;
+    for (driver, interfaces) in [("jackfield-null", 0), ("jackfield-bridge", 1)] {
+        scene.docker(&format!("network create -d {driver} --ipam-driver null plain"))?;
+        let web = scene.run("web", "--network plain")?;
+        let dump = lab.dump_of(&web)?;
+        let links = dump.links.iter().filter(|l| l.name.as_str().starts_with("eth"));
+        assert_eq!(links.count(), interfaces, "{driver}");
+        drop(web);
+        scene.docker("rm -f web")?;
+        scene.docker("network rm plain")?;
+    }
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
 #[test]
 fn ipv6_goes_both_ways() -> Result<()> {
     if !possible() {

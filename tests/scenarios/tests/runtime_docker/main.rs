@@ -9,6 +9,7 @@
 mod addresses;
 mod away;
 mod life;
+mod managed;
 mod many;
 mod scene;
 mod sockets;

@@ -43,7 +43,11 @@ pub struct NetworkOptions {
     pub mode_ipv4: Option<GatewayMode>,
     /// The same by IPv6.
     pub mode_ipv6: Option<GatewayMode>,
-    /// Whether sandboxes reach each other other than by published ports; they do.
+    /// Whether sandboxes reach each other other than by published ports; they do. Ports that do not are isolated by the bridge itself, which holds
+    /// whatever becomes of firewalls. Where bridge-nf-call-iptables is set that also keeps a neighbour from a published port by the host's
+    /// address, for there the bridge translates the address, and then sends the packet to its port without asking the host
+    /// (br_nf_pre_routing_finish of net/bridge/br_netfilter_hooks.c, from its label bridged_dnat on), from one isolated port to another.
+    /// Docker answers such a neighbour by its proxy, a program; without one (userland-proxy=false) it drops him too.
     pub icc: Option<bool>,
     /// Links of the host by which everything may enter.
     pub trusted: Vec<LinkName>,

@@ -11,4 +11,5 @@ mod ports;
 mod random;
 mod realms;
 mod recovery;
+mod runtime;
 mod services;
