@@ -102,10 +102,11 @@ impl Plugins {
             return;
         }
         let built_in = BuiltIns::new().names();
-        let all = self.host.drivers.names();
+        // One that is absent for now has networks all the same, which Docker may want to delete.
+        let all = self.host.drivers.list().into_iter().map(|driver| driver.identity.name);
         // Docker finds a plugin by itself.
         let is_component = |name: &String| !built_in.contains(name) && self.host.drivers.plugin(name).is_none();
-        let components: Vec<String> = all.into_iter().filter(is_component).collect();
+        let components: Vec<String> = all.filter(is_component).collect();
         let (names, clashes) = names::assign(&built_in, &components);
         clashes.into_iter().for_each(|words| tell(&mut open, words));
         let gone: Vec<String> = open

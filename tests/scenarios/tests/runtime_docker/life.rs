@@ -200,6 +200,36 @@ fn an_internal_network_has_no_way_out_and_no_second_interface() -> Result<()> {
     lab.passed()
 }
 
+/// What firewalld 1.3 makes: see the head of the file.
+const FIREWALLD: &str = include_str!("../../../../host/kernel/src/nft/tests/fixtures/firewalld-1.3.nft");
+
+#[test]
+fn firewalld_beside_docker_lets_pass_what_the_host_does() -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::new("docker-firewalld")?;
+    let scene = Scene::new(&lab, &BRIDGE.kind)?;
+    let loaded = lab.within(lab.realm(), || {
+        std::process::Command::new("nft").arg(FIREWALLD).output()
+    })?;
+    if !loaded.is_ok_and(|output| output.status.success()) {
+        println!("skipped: the program `nft` is missing, or too old for firewalld's rules");
+        return lab.passed();
+    }
+    scene.docker(&BRIDGE.create("blue", ""))?;
+    let web = scene.run("web", "--network blue -p 8080:80")?;
+    scene.until("a published port is reached", || {
+        Ok(scene.reached(&web, 80, 8080).is_ok())
+    })?;
+    probe::ping(&lab, &web, OUTSIDE.parse().unwrap())?;
+    drop(web);
+    scene.docker("rm -f web")?;
+    scene.docker("network rm blue")?;
+    scene.expect_nothing_left()?;
+    lab.passed()
+}
+
 /// Docker gives the default route to one of a container's networks, and the ports with it.
 #[test]
 fn the_default_route_and_the_ports_go_from_network_to_network() -> Result<()> {

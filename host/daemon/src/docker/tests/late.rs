@@ -8,9 +8,11 @@ use std::{
 use jackfield_controller::request::RealmRef;
 use jackfield_driver::{Driver, Features, Identity, LinkId, LoadedDriver, Operation, grants::Grants};
 use jackfield_model::{Capabilities, EndpointReply, EndpointSpec, JoinReply, JoinSpec, NetworkSpec, Result};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::UnixStream};
 
 use super::fixture::{Fixture, refusal};
+use crate::{docker::http, serve::serve_for_test};
 
 /// Held up at every network until somebody opens it.
 #[derive(Debug, Default)]
@@ -60,8 +62,8 @@ impl Driver for AtTheGate {
     }
 }
 
-#[tokio::test]
-async fn what_comes_too_late_is_refused_in_time_and_taken_back() {
+/// A host with a driver that waits at the gate, and the request that it waits with.
+fn held_up(patience: Duration) -> (Arc<Gate>, Fixture, Value) {
     let gate = Arc::new(Gate::default());
     let slow = Slow {
         identity: Identity {
@@ -71,22 +73,61 @@ async fn what_comes_too_late_is_refused_in_time_and_taken_back() {
         grants: Arc::default(),
         gate: gate.clone(),
     };
-    let fixture = Fixture::with("slow", Some(Arc::new(slow)), Duration::from_millis(200));
     let create = json!({
         "NetworkID": "ab".repeat(32), "Options": {},
         "IPv4Data": [{ "Pool": "10.50.0.0/24", "Gateway": "10.50.0.1/24" }],
     });
+    (gate, Fixture::with("slow", Some(Arc::new(slow)), patience), create)
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+fn networks(fixture: &Fixture) -> usize {
+    fixture.host.controller.networks(RealmRef::Own).unwrap().len()
+}
+
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_too_late_is_refused_in_time_and_taken_back() {
+    let (gate, fixture, create) = held_up(Duration::from_millis(200));
     let begun = Instant::now();
     let answer = fixture.call("NetworkDriver.CreateNetwork", &create).await;
     let words = refusal("NetworkDriver.CreateNetwork", &answer).unwrap();
     assert!(words.contains("took more than"), "{words}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    *gate.open.lock().unwrap() = true;
-    gate.opened.notify_all();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !fixture.host.controller.networks(RealmRef::Own).unwrap().is_empty() {
-        assert!(Instant::now() < deadline, "it stays");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    gate.open();
+    until("it is taken back", || networks(&fixture) == 0).await;
     fixture.ok("NetworkDriver.CreateNetwork", &create).await;
+}
+
+#[tokio::test]
+async fn what_docker_died_over_is_taken_back() {
+    let (gate, fixture, create) = held_up(Duration::from_secs(60));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.sock");
+    let (word, served) = serve_for_test(&path, http::router(fixture.plugin.clone()));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let body = create.to_string();
+    let head = "POST /NetworkDriver.CreateNetwork HTTP/1.1\r\nHost: \r\nContent-Length:";
+    let request = format!("{head} {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until("it is under way", || networks(&fixture) == 1).await;
+    drop(stream);
+    // Its end has to be seen before the call's, or somebody did wait for it.
+    word.stop();
+    served.await.unwrap();
+    gate.open();
+    until("it is taken back", || networks(&fixture) == 0).await;
 }
