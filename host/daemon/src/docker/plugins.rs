@@ -20,7 +20,11 @@ use jackfield_driver::Drivers;
 use jackfield_model::{Error, ErrorCode, Result, Scope};
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Plugin, http, method, names, record::Record};
+use super::{
+    Plugin, http, method,
+    names::{self, Names},
+    record::Record,
+};
 use crate::{
     api::Host,
     serve::{
@@ -101,13 +105,7 @@ impl Plugins {
         if open.closed {
             return;
         }
-        let built_in = BuiltIns::new().names();
-        // One that is absent for now has networks all the same, which Docker may want to delete.
-        let all = self.host.drivers.list().into_iter().map(|driver| driver.identity.name);
-        // Docker finds a plugin by itself.
-        let is_component = |name: &String| !built_in.contains(name) && self.host.drivers.plugin(name).is_none();
-        let components: Vec<String> = all.filter(is_component).collect();
-        let (names, clashes) = names::assign(&built_in, &components);
+        let (names, clashes) = self.names();
         clashes.into_iter().for_each(|words| tell(&mut open, words));
         let gone: Vec<String> = open
             .sockets
@@ -123,13 +121,27 @@ impl Plugins {
             tracing::warn!("{error}: should the host be killed, its sockets may stay behind");
         }
         for (name, driver) in names {
-            if open.sockets.contains_key(&name) {
-                continue;
-            }
-            match self.listen(&name, driver) {
-                Ok(socket) => drop(open.sockets.insert(name, socket)),
-                Err(error) => tell(&mut open, format!("Docker does not find {name}: {error}")),
-            }
+            self.appear(&mut open, name, driver);
+        }
+    }
+
+    /// Names for what is loaded, and in words which drivers have none. One that is absent for now has networks all the same, which Docker may
+    /// want to delete; a plugin Docker finds by itself.
+    fn names(&self) -> (Names, Vec<String>) {
+        let built_in = BuiltIns::new().names();
+        let all = self.host.drivers.list().into_iter().map(|driver| driver.identity.name);
+        let is_component = |name: &String| !built_in.contains(name) && self.host.drivers.plugin(name).is_none();
+        let components: Vec<String> = all.filter(is_component).collect();
+        names::assign(&built_in, &components)
+    }
+
+    fn appear(&self, open: &mut Open, name: String, driver: Option<String>) {
+        if open.sockets.contains_key(&name) {
+            return;
+        }
+        match self.listen(&name, driver) {
+            Ok(socket) => drop(open.sockets.insert(name, socket)),
+            Err(error) => tell(open, format!("Docker does not find {name}: {error}")),
         }
     }
 
@@ -149,7 +161,7 @@ impl Plugins {
 
     fn listen(&self, name: &str, driver: Option<String>) -> Result<Socket> {
         let path = self.path(name);
-        socket::refuse_living(&path)?;
+        socket::refuse_living(&path).map_err(|refusal| taken(&path, refusal))?;
         let _inside = self.runtime.enter();
         let listener = socket::listen(&path)?;
         let plugin = Plugin {
@@ -177,6 +189,18 @@ impl Plugins {
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Somebody else's socket is left to him.
+fn taken(path: &Path, refusal: Error) -> Error {
+    let message = match refusal.code {
+        ErrorCode::InUse => format!(
+            "another plugin answers at {} already, so that one of the two needs another name",
+            path.display()
+        ),
+        _ => format!("{} is no socket: move it away", path.display()),
+    };
+    Error::new(refusal.code, message).caused_by(refusal)
 }
 
 /// Once is enough.

@@ -42,6 +42,7 @@ fn lives(name: &str, way: &Way) -> Result<()> {
     for (from, to) in [(&other, way.address), (&other, OUTSIDE), (&web, way.gateway)] {
         probe::ping(&lab, from, to.parse().unwrap())?;
     }
+    scene.docker("exec other ping -c 1 -W 5 web")?;
     if way.publishes {
         let own = SocketAddr::new(HOST.parse().unwrap(), 8080);
         for from in [&scene.outside, lab.realm(), &other, &web] {

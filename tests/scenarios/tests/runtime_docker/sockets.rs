@@ -57,3 +57,24 @@ fn a_socket_is_there_as_long_as_its_driver_and_the_host() -> Result<()> {
     assert_eq!(there(&lab), ["others.sock"]);
     lab.passed()
 }
+
+#[test]
+fn a_socket_that_another_plugin_answers_on_is_left_to_it() -> Result<()> {
+    let lab = Lab::new("docker-sockets-taken")?;
+    std::fs::create_dir_all(lab.path("plugins")).unwrap();
+    let theirs = UnixListener::bind(lab.path("plugins/ptp.sock")).unwrap();
+    let host = Host::start(&lab, options(&lab))?;
+    let mut client = host.client()?;
+    let body = client.component("POST", "/v1/drivers", &component::read("ptp")?)?;
+    body.ok("load")?;
+    let log = host.log_end();
+    assert!(
+        log.contains("Docker does not find ptp: another plugin answers at"),
+        "{log}"
+    );
+    drop(client);
+    host.stop()?;
+    assert_eq!(there(&lab), ["ptp.sock"]);
+    drop(theirs);
+    lab.passed()
+}
