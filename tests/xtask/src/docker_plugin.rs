@@ -41,10 +41,32 @@ const FOLDERS: [&str; 7] = [
 ];
 /// Where the program is.
 const PROGRAM: &str = "usr/bin/jackfield";
+const COMPONENT: &str = "usr/lib/jackfield/driver.wasm";
+const GRANTS: &str = "etc/jackfield/grants.toml";
 
-/// Makes the folder, of this program or of one that is built first.
-pub fn make(folder: &Path, program: Option<PathBuf>, driver: &str) -> Result<(), Failure> {
-    let program = program.map_or_else(release, Ok)?;
+/// What the plugin is made of.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where to
+    folder: PathBuf,
+    /// What Docker calls the driver that the plugin is, as it does on a machine that has the host
+    #[arg(long, default_value = "jackfield-bridge")]
+    name: String,
+    /// The component that it is, for one that is not built in
+    #[arg(long, requires = "name", value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// What the component may do, a TOML file
+    #[arg(long, requires = "component", value_name = "FILE")]
+    grants: Option<PathBuf>,
+    /// A jackfield that was built already
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+/// Makes the folder.
+pub fn make(arguments: Arguments) -> Result<(), Failure> {
+    let folder = arguments.folder.as_path();
+    let program = arguments.program.map_or_else(release, Ok)?;
     let rootfs = folder.join("rootfs");
     if folder.join("config.json").exists() || rootfs.exists() {
         let message = format!(
@@ -61,10 +83,17 @@ pub fn make(folder: &Path, program: Option<PathBuf>, driver: &str) -> Result<(),
         let inside = library.strip_prefix("/").unwrap_or(&library);
         copy(&library, &rootfs.join(inside))?;
     }
+    for (given, inside) in [(&arguments.component, COMPONENT), (&arguments.grants, GRANTS)] {
+        given.iter().try_for_each(|file| copy(file, &rootfs.join(inside)))?;
+    }
     let resolv = rootfs.join("etc/resolv.conf");
     fs::write(&resolv, "").map_err(|cause| failed(&resolv, &cause))?;
     let path = folder.join("config.json");
-    fs::write(&path, format!("{:#}\n", config(driver))).map_err(|cause| failed(&path, &cause))?;
+    fs::write(
+        &path,
+        format!("{:#}\n", config(&arguments.name, arguments.component.is_some())),
+    )
+    .map_err(|cause| failed(&path, &cause))?;
     println!("docker plugin create NAME {}", folder.display());
     Ok(())
 }
@@ -76,15 +105,25 @@ fn release() -> Result<PathBuf, Failure> {
 }
 
 /// As `docs/extend/config.md` of the moby project describes it.
-fn config(driver: &str) -> Value {
+fn config(name: &str, loads: bool) -> Value {
+    let program = format!("/{PROGRAM}");
+    let mut entrypoint = vec![
+        program.as_str(),
+        "serve",
+        "--managed-plugin",
+        "--docker-plugins",
+        "/run/docker/plugins",
+    ];
+    let component = format!("/{COMPONENT}");
+    entrypoint.extend(["--load", &component].into_iter().filter(|_| loads));
     json!({
         "description": "Networks for containers, by drivers that you can trust",
         "documentation": env!("CARGO_PKG_REPOSITORY"),
-        "entrypoint": [format!("/{PROGRAM}"), "serve", "--managed-plugin", "--docker-plugins", "/run/docker/plugins"],
+        "entrypoint": entrypoint,
         "workdir": "/",
         "interface": {
             "types": ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"],
-            "socket": format!("jackfield-{driver}.sock"),
+            "socket": format!("{name}.sock"),
         },
         "network": { "type": "host" },
         "linux": { "capabilities": CAPABILITIES, "allowAllDevices": false, "devices": [] },
@@ -155,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_plugin_is_the_socket_of_one_driver() {
-        assert_eq!(config("bridge")["interface"]["socket"], "jackfield-bridge.sock");
+        assert_eq!(config("ptp", true)["interface"]["socket"], "ptp.sock");
         assert!(
             FOLDERS.contains(&"run/docker/plugins"),
             "dockerd mounts the folder of sockets there"

@@ -11,7 +11,7 @@ mod package;
 mod setup;
 mod tidy;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -42,16 +42,7 @@ enum Task {
     /// Build the drivers as components, and print where they are
     Drivers,
     /// Make a folder for `docker plugin create`: the host as a managed plugin, which a swarm needs
-    DockerPlugin {
-        /// Where to
-        folder: PathBuf,
-        /// The built-in driver that the plugin is
-        #[arg(long, default_value = "bridge")]
-        driver: String,
-        /// A jackfield that was built already
-        #[arg(long)]
-        program: Option<PathBuf>,
-    },
+    DockerPlugin(docker_plugin::Arguments),
     /// Make the Debian package
     Package,
     /// Run a command inside private namespaces
@@ -105,11 +96,7 @@ fn run(task: Task) -> Result<(), Failure> {
                 .for_each(|d| println!("{}", build::component(d).display()));
             Ok(())
         }
-        Task::DockerPlugin {
-            folder,
-            driver,
-            program,
-        } => docker_plugin::make(&folder, program, &driver),
+        Task::DockerPlugin(arguments) => docker_plugin::make(arguments),
         Task::Package => package::make(),
         Task::Inside { command } => inside::become_command(&command),
         Task::DemoInside => demo::run(),

@@ -47,6 +47,9 @@ pub(super) struct Arguments {
     /// Where the host's own DNS servers and search domains are read
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
+    /// A component to load at the start, where that is not so already; once for each
+    #[arg(long, value_name = "FILE")]
+    load: Vec<PathBuf>,
     /// Docker's plugin folder, in which each loaded driver has a socket, or off [default: /run/docker/plugins for root, where Docker is
     /// installed and --run-dir is not given]
     #[arg(long, value_name = "PATH|off")]
@@ -90,6 +93,7 @@ impl Arguments {
             },
             forwarding: self.forwarding,
             plugins: plugins(self.plugin_dirs)?,
+            load: self.load,
             docker_plugins,
             docker_scope: self.docker_scope,
         };

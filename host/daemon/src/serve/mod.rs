@@ -60,6 +60,8 @@ pub(crate) struct Options {
     pub default_pools: Vec<(IpNetwork, u8)>,
     pub forwarding: Forwarding,
     pub plugins: Folders,
+    /// Components that are loaded at the start.
+    pub load: Vec<PathBuf>,
     /// Docker's plugin folder; None: Docker is not served.
     pub docker_plugins: Option<PathBuf>,
     /// How far Docker's networks reach; None: as their driver says.
@@ -84,6 +86,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     umask(Mode::from_bits_truncate(0o077));
     raise_open_files();
     let (host, names) = wiring::open(&options)?;
+    load(&options.load, &host);
     let failed = |cause| Error::internal("the host cannot start its threads").caused_by(cause);
     // This thread accepts; connections have threads of their own, and what else blocks now and then has a few.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -101,6 +104,18 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     drop(host);
     result
+}
+
+/// Loads components that no driver has been loaded from yet. The host serves without one that it refuses.
+fn load(files: &[PathBuf], host: &Host) {
+    for file in files {
+        let unreadable = |cause| Error::invalid(format!("it cannot be read: {cause}")).caused_by(cause);
+        let bytes = std::fs::read(file).map_err(unreadable);
+        match bytes.and_then(|bytes| host.drivers.load(&bytes)) {
+            Ok(change) => tracing::info!("driver {} is loaded from {}", change.identity(), file.display()),
+            Err(error) => tracing::error!("the component {} is not loaded: {error}", file.display()),
+        }
+    }
 }
 
 /// A sandbox with names costs a handful of descriptors, and the soft limit of most systems is 1,024, for the sake of programs that use
