@@ -196,7 +196,9 @@ impl Inner {
         let Some(hostname) = hostname(&record.id, &record.name, &record.dns) else {
             return;
         };
-        if matches!(record.ground, Ground::Foreign { .. }) {
+        // Who adopts a sandbox without names has its own files for it.
+        let others = matches!(record.ground, Ground::Adopted { .. }) && record.dns.off;
+        if others || matches!(record.ground, Ground::Foreign { .. }) {
             return;
         }
         match names.write_files(&record.id, &hostname, &record.dns) {

@@ -216,7 +216,7 @@ impl Inner {
         notes: Vec<jackfield_kernel::journal::Note>,
         sandbox: &SandboxId,
     ) -> Result<()> {
-        let kept = place.own_namespace(sandbox);
+        let kept = place.kept(sandbox);
         place.realm.release_from(operation, notes, kept.as_ref())?;
         place.free_ports(operation);
         Ok(())

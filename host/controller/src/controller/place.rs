@@ -13,7 +13,7 @@ use jackfield_model::{EndpointId, NetworkId, OperationId, Result, SandboxId};
 use super::{localnet::Localnet, unwind::Unwind, uplinks::Uplinks};
 use crate::{
     request::{EndpointInfo, NetworkInfo, SandboxInfo},
-    state::{Denied, Endpoint, Ground, Kind, Network, RealmState, Sandbox},
+    state::{Denied, Endpoint, Kind, Network, RealmState, Sandbox},
     store::RealmKey,
 };
 
@@ -214,13 +214,6 @@ impl Place {
     /// The namespace that is kept open for a sandbox.
     pub fn kept(&self, sandbox: &SandboxId) -> Option<Namespace> {
         lock(&self.open).get(sandbox).cloned()
-    }
-
-    /// The same for one that the host made: it stays open as long as there is the sandbox.
-    pub fn own_namespace(&self, sandbox: &SandboxId) -> Option<Namespace> {
-        let is_made = |b: &Sandbox| matches!(b.record.ground, Ground::Made { .. });
-        self.look(|s| s.sandboxes.get(sandbox).is_some_and(is_made))
-            .then(|| self.kept(sandbox))?
     }
 
     /// Keeps a sandbox's namespace open.

@@ -276,7 +276,9 @@ impl Inner {
         let unwind = place.unwind(|s| s.reopen_sandbox(id));
         // Nobody enters any more; who is on the way in or out is waited for.
         let leaving = place.decide(|s| s.begin_clearing(id, |_| true))?;
-        self.depart(place, leaving, true)?;
+        self.hold(place, id);
+        self.depart(place, leaving, true)
+            .inspect_err(|_| self.let_go(place, id))?;
         let record = place.of_sandbox(id, |s| s.record.clone())?;
         self.strike_sandbox(place, &record)?;
         unwind.disarm();
@@ -288,6 +290,27 @@ impl Inner {
         });
         self.events.flush();
         Ok(Done::Done(()))
+    }
+
+    /// Keeps an adopted sandbox open while it is taken apart, which would open it for each operation else. One that is gone is no hindrance.
+    fn hold(&self, place: &Place, id: &SandboxId) {
+        let ground = place.of_sandbox(id, |s| s.record.ground.clone());
+        if let Ok(ground @ Ground::Adopted { source: Some(_), .. }) = ground
+            && place.kept(id).is_none()
+            && let Ok(namespace) = self.reopen(&ground, id.short())
+        {
+            place.keep(id, namespace);
+        }
+    }
+
+    /// It was not taken apart after all: nothing of ours keeps it alive.
+    fn let_go(&self, place: &Place, id: &SandboxId) {
+        let adopted = place.of_sandbox(id, |s| matches!(s.record.ground, Ground::Adopted { .. }));
+        if adopted.unwrap_or(false)
+            && let Some(namespace) = place.let_go(id)
+        {
+            self.kernel.forget(&namespace);
+        }
     }
 
     /// Deletes the sandboxes whose namespace is gone. One that is known by a descriptor alone and could not be marked cannot be looked for, and

@@ -185,10 +185,7 @@ fn is_in(controller: &Controller, realm: RealmRef, sandbox: &SandboxInfo, networ
 }
 
 fn delete_if_empty(controller: &Controller, realm: RealmRef, id: &SandboxId) {
-    let empty = |sandbox: SandboxInfo| sandbox.endpoints.is_empty();
-    if controller.sandbox(realm, id.as_str()).is_ok_and(empty)
-        && let Err(error) = controller.delete_sandbox(realm, id.as_str())
-    {
+    if let Err(error) = controller.delete_empty_sandbox(realm, id) {
         tracing::warn!(sandbox = id.short(), %error, "a sandbox with nothing in it stays until its namespace is gone");
     }
 }
