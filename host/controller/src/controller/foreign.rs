@@ -7,7 +7,8 @@
 //!   the runtime's key of the sandbox, a path:
 //!       something is there                 the sandbox lives, and the path is one that the host can see
 //!       nothing is, and something was      the sandbox is gone: the endpoint is deleted, also where the runtime moved the interface back
-//!       nothing is, and nothing ever was   the runtime's files cannot be seen from here: nothing is concluded
+//!       nothing is, and nothing ever was,
+//!         or not even the folder is        the runtime's files cannot be seen from here: nothing is concluded
 //! ```
 //! An endpoint that no sandbox has yet is left alone: its join may be on the way.
 
@@ -129,7 +130,7 @@ fn all_abroad(state: &RealmState) -> Vec<Abroad> {
 
 fn read_key(record: &SandboxRecord) -> Key {
     match &record.ground {
-        Ground::Foreign { path, seen } => decide(&look_at(path), *seen),
+        Ground::Foreign { path, seen } => decide(&look_at(path), *seen && path.parent().is_some_and(Path::exists)),
         _ => Key::Silent,
     }
 }
@@ -138,10 +139,11 @@ fn look_at(path: &Path) -> io::Result<()> {
     std::fs::symlink_metadata(path).map(drop)
 }
 
-fn decide(found: &io::Result<()>, seen: bool) -> Key {
+/// `known`: that folder is one that the host sees into, and something was there before.
+fn decide(found: &io::Result<()>, known: bool) -> Key {
     match found {
         Ok(()) => Key::Alive,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && seen => Key::Gone,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && known => Key::Gone,
         Err(_) => Key::Silent,
     }
 }
