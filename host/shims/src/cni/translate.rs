@@ -103,10 +103,19 @@ impl Flags {
     fn options(&self, driver: &str, ipam: &Ipam) -> Options {
         let mut options = Options::new();
         let mut set = |key: &str, value: &str| drop(options.insert(key.to_owned(), value.to_owned()));
+        let is_default = |(destination, _): &(IpNetwork, _)| destination.prefix() == 0;
+        let others = ipam.routes.iter().filter(|route| !is_default(route));
+        let routes: Vec<String> = others.filter_map(|route| self.route(ipam, route)).collect();
+        if !routes.is_empty() {
+            set("route", &routes.join(","));
+        }
+        if self.isolated {
+            set("isolated", "true");
+        }
         if driver != "bridge" {
-            // Another driver has its own ideas of most of this, and refuses what it does not know.
-            if self.isolated {
-                set("isolated", "true");
+            // Another driver has its own ideas of gateways and default routes; a wish that it cannot meet it refuses.
+            if self.masquerade {
+                set("masquerade", "true");
             }
             return options;
         }
@@ -117,17 +126,8 @@ impl Flags {
                 set("gateway-mode-ipv6", "isolated");
             }
         }
-        if self.isolated {
-            set("isolated", "true");
-        }
-        let is_default = |(destination, _): &(IpNetwork, _)| destination.prefix() == 0;
         if !self.default_gateway && !ipam.routes.iter().any(is_default) {
             set("no-default-route", "true");
-        }
-        let others = ipam.routes.iter().filter(|route| !is_default(route));
-        let routes: Vec<String> = others.filter_map(|route| self.route(ipam, route)).collect();
-        if !routes.is_empty() {
-            set("route", &routes.join(","));
         }
         options
     }
@@ -235,4 +235,83 @@ pub fn resolv_conf(text: &str) -> DnsConfig {
         }
     }
     dns
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn options(config: Value, driver: Option<&str>) -> Result<String, Failure> {
+        let description = network(Fields::of("the network configuration", config)?, driver)?;
+        let pairs = description.options.iter().map(|(key, value)| format!("{key}={value}"));
+        Ok(pairs.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn a_configuration_means_what_its_plugin_made_of_it() {
+        let pools = json!([[{ "subnet": "10.1.0.0/24" }]]);
+        let with = |routes: Value| json!({ "type": "host-local", "ranges": pools, "routes": routes });
+        for (config, driver, expected) in [
+            (
+                json!({ "ipam": with(json!([])) }),
+                None,
+                "inhibit-ipv4=true masquerade=false no-default-route=true",
+            ),
+            (
+                json!({ "bridge": "cni0", "isGateway": true, "ipMasq": true, "mtu": 1400, "vlan": 0, "ipam": with(json!([{ "dst": "0.0.0.0/0" }])) }),
+                None,
+                "bridge=cni0 masquerade=true mtu=1400",
+            ),
+            (
+                json!({ "isDefaultGateway": true, "portIsolation": true, "vlan": 7,
+                    "ipam": with(json!([{ "dst": "10.2.0.0/16" }, { "dst": "10.3.0.0/16", "gw": "10.1.0.9" }])) }),
+                None,
+                "isolated=true masquerade=false route=10.2.0.0/16 via 10.1.0.1,10.3.0.0/16 via 10.1.0.9 vlan=7",
+            ),
+            (
+                json!({ "master": "eth0", "mode": "bridge", "ipam": with(json!([])) }),
+                Some("macvlan"),
+                "mode=bridge parent=eth0",
+            ),
+            (
+                json!({ "ipMasq": true, "ipam": with(json!([])), "options": { "mtu": 9000 } }),
+                Some("ptp"),
+                "masquerade=true mtu=9000",
+            ),
+        ] {
+            assert_eq!(options(config.clone(), driver).as_deref(), Ok(expected), "{config}");
+        }
+    }
+
+    #[test]
+    fn wishes_that_cannot_be_met_are_refused() {
+        let ipam = json!({ "type": "host-local", "subnet": "10.1.0.0/24" });
+        for (config, code) in [
+            (json!({ "ipam": ipam, "promiscMode": true }), 2),
+            (json!({ "ipam": { "type": "dhcp" } }), 2),
+            (json!({ "ipam": {} }), 2),
+            (json!({ "ipam": ipam, "subnets": [] }), 7),
+            (json!({ "ipam": { "type": "host-local", "routes": [{}] } }), 7),
+        ] {
+            assert_eq!(options(config.clone(), None).unwrap_err().code, code, "{config}");
+        }
+        assert!(
+            options(
+                json!({ "ipam": ipam, "promiscMode": false, "macspoofchk": false }),
+                None
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_resolv_conf_is_read_as_resolvers_read_it() {
+        let dns = resolv_conf(
+            "# x\nnameserver 192.0.2.53\nnameserver none\nsearch a.example b.example\ndomain d\noptions ndots:2 rotate\n",
+        );
+        assert_eq!(dns.nameservers, ["192.0.2.53".parse::<IpAddr>().unwrap()]);
+        assert_eq!((dns.search.len(), dns.options.len(), dns.domain.as_str()), (2, 2, "d"));
+    }
 }
