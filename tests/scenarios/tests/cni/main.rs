@@ -7,7 +7,9 @@
 mod callers;
 mod check;
 mod collect;
+mod drivers;
 mod host_down;
+mod hostile;
 mod life;
 mod networks;
 mod podman;
