@@ -23,8 +23,13 @@ impl Shims {
     /// `open`: the socket, where it was listened on before.
     pub async fn open(path: &Path, open: Option<UnixListener>, controller: Controller) -> Result<Self> {
         let folder = spool_of(path);
-        let failed =
-            |cause| Error::new(ErrorCode::Unavailable, format!("cannot make {}", folder.display())).caused_by(cause);
+        let failed = |cause: std::io::Error| {
+            Error::new(
+                ErrorCode::Unavailable,
+                format!("cannot use {}: {cause}", folder.display()),
+            )
+            .caused_by(cause)
+        };
         let spool = Arc::new(Spool::open(folder.clone()).map_err(failed)?);
         // What was to go while nobody was here goes before anybody asks for more.
         let (host, earlier) = (controller.clone(), spool.clone());

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -27,12 +27,18 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// In that folder, which is made for root alone.
+    /// In that folder, which is made for the host's own user alone: what is in it is done.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made, or others may write to it.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let found = fs::symlink_metadata(&folder)?;
+        let own = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw();
+        if !own || found.mode() & 0o022 != 0 {
+            let expected = "others may write to it: expected a folder of the host's own user, with permissions 0700";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, expected));
+        }
         Ok(Self {
             folder,
             reading: Mutex::default(),
@@ -92,4 +98,24 @@ fn inode(namespace: &Namespace) -> Option<Inode> {
 fn is_old(path: &Path) -> bool {
     let written = fs::metadata(path).and_then(|found| found.modified());
     written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_write_to_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("spool");
+        Spool::open(folder.clone()).unwrap();
+        Spool::open(folder.clone()).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(Spool::open(folder).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        let link = place.path().join("link");
+        symlink(place.path(), &link).unwrap();
+        assert_eq!(Spool::open(link).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
 }
