@@ -45,6 +45,17 @@ pub fn delete(client: &mut Client, path: &str) -> Result<()> {
     answer.map(drop).during(&format!("DELETE {path}"))
 }
 
+/// Loads a driver of drivers/.
+///
+/// # Errors
+/// When it was not built, or the host refuses it.
+pub fn load(lab: &Lab, driver: &str) -> Result<()> {
+    let step = format!("load the component of {driver}");
+    let bytes = component::read(driver).during(&step)?;
+    let mut client = lab.client().during("connect to the host")?;
+    send(&mut client, "POST", "/v1/drivers", &bytes).map(drop)
+}
+
 /// A sandbox that joins and leaves one network.
 pub struct Join<'a> {
     lab: &'a Lab,
@@ -74,12 +85,7 @@ impl<'a> Join<'a> {
     /// # Errors
     /// When the component was not built, or the host refuses.
     pub fn component(lab: &'a Lab) -> Result<Self> {
-        let bytes = component::read("bridge").during("read the bridge")?;
-        let mut client = lab.client().during("connect to the host")?;
-        let loaded = client
-            .component("POST", "/v1/drivers", &bytes)
-            .and_then(|answer| answer.ok("load the bridge"));
-        loaded.during("load the bridge")?;
+        load(lab, "bridge")?;
         Self::new(
             lab,
             ("wasm", "bridge-component", "10.82.0.0/24"),

@@ -10,6 +10,7 @@
 //!   Join Cached Cold Call        |         |          |         |              |
 //!     +------ interleave --------+---------+----------+---------+--------------+--> Samples --> table, JSON
 //! ```
+//! And one more, `runtimes`, with other people's programs in it.
 #![forbid(unsafe_code)]
 
 mod api;
@@ -31,6 +32,7 @@ mod publish;
 mod quiet;
 mod raw;
 mod report;
+mod runtimes;
 mod service;
 mod subject;
 mod wanted;
@@ -75,6 +77,10 @@ struct Arguments {
     /// Only a thousand sandboxes, and the memory that they take
     #[arg(long, group = "part")]
     mass_only: bool,
+    /// What runtimes start, beside what they start without us: Debian's CNI plugins, Docker, and the netavark that JACKFIELD_NETAVARK names;
+    /// only these, and not run without this
+    #[arg(long, group = "part")]
+    runtimes: bool,
 }
 
 impl Arguments {
@@ -86,6 +92,7 @@ impl Arguments {
             (self.names_only, Part::Names),
             (self.scale_only, Part::Scale),
             (self.mass_only, Part::Mass),
+            (self.runtimes, Part::Runtimes),
         ];
         match asked.into_iter().find(|(asked, _)| *asked) {
             Some((_, part)) => vec![part],
@@ -149,6 +156,7 @@ mod tests {
         assert_eq!(parts(&[]), Some(Part::WHOLE.to_vec()));
         assert_eq!(parts(&["--scale-only"]), Some(vec![Part::Scale]));
         assert_eq!(parts(&["--mass-only"]), Some(vec![Part::Mass]));
+        assert_eq!(parts(&["--runtimes"]), Some(vec![Part::Runtimes]));
         assert_eq!(parts(&["--names-only", "--ports-only"]), None);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     api, call, crowd,
     failure::{During, Result},
     figure::{Measured, Samples},
-    floor, kernel, mass, naive, names, nth, publish, service,
+    floor, kernel, mass, naive, names, nth, publish, runtimes, service,
     subject::{self, Subject},
 };
 
@@ -38,10 +38,12 @@ pub enum Part {
     Scale,
     /// A thousand sandboxes.
     Mass,
+    /// What runtimes start, and the kinds of drivers; with other programs beside them.
+    Runtimes,
 }
 
 impl Part {
-    /// All there is to measure, that with the fewest namespaces first.
+    /// All that needs no other program, that with the fewest namespaces first.
     pub const WHOLE: [Self; 6] = [
         Self::Host,
         Self::Ports,
@@ -65,21 +67,34 @@ impl Part {
             Self::Names => names(pace),
             Self::Scale => scale(pace),
             Self::Mass => masses(pace),
+            Self::Runtimes => runtimes::run(pace),
         }
     }
 }
 
 impl Pace {
-    fn interleave(self, mut subjects: Vec<Box<dyn Subject + '_>>) -> Result<Samples> {
+    /// Has subjects take turns.
+    ///
+    /// # Errors
+    /// The first failure of any.
+    pub fn interleave(self, mut subjects: Vec<Box<dyn Subject + '_>>) -> Result<Samples> {
         subject::interleave(&mut subjects, self.rounds, self.pause)
     }
 }
 
-fn lab(name: &str) -> Result<Lab> {
+/// A realm.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn lab(name: &str) -> Result<Lab> {
     Lab::new(name).during("make a realm")
 }
 
-fn end(labs: &[&Lab]) -> Result<()> {
+/// Nobody needs to look into these realms.
+///
+/// # Errors
+/// None that is known.
+pub fn end(labs: &[&Lab]) -> Result<()> {
     labs.iter().try_for_each(|lab| lab.passed()).during("end")
 }
 

@@ -56,6 +56,9 @@ pub fn verdicts(what: Measured, figures: &BTreeMap<Measured, Figure>) -> Vec<Ver
         Measured::DriverLoadCold => vec![median(150_000.0, "<= 150,000")],
         Measured::DriverCallFresh => vec![median(40.0, "<= 40")],
         Measured::PublishTenThousandth | Measured::ServiceUpdate => times(1.20, "<= 1.20 x first"),
+        Measured::CniAdd | Measured::CniDel => vec![median(3_000.0, "<= 3,000")],
+        Measured::NetavarkSetup => times(0.2, "<= 1/5 of its own"),
+        Measured::DockerOurs => times(1.0, "<= Docker's bridge"),
         Measured::NamesOne | Measured::NamesAll => times(1.0, "<= dnsmasq"),
         Measured::JoinTenth => beside
             .map(|f| median(f.median + ADDED, "<= floor + 150"))

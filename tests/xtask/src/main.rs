@@ -33,7 +33,7 @@ enum Task {
         /// Only tests whose name contains this
         filter: Option<String>,
     },
-    /// Measure against the raw netlink floor; interleaved, medians and p99
+    /// Measure against the raw netlink floor, and with --runtimes against other programs; interleaved, medians and p99
     Bench {
         /// Passed on, for instance --json FILE
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
