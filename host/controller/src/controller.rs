@@ -37,6 +37,7 @@ mod republish;
 mod reservations;
 mod sandboxes;
 mod services;
+mod switched;
 #[cfg(test)]
 mod tests;
 mod unwind;

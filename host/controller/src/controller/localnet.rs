@@ -5,10 +5,7 @@
 //! 127.0.0.0/8 is dropped by the guard of the host's table, which is there for as long as any port is: hence on after the port is
 //! published, and off before it is taken back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::PoisonError,
-};
+use std::sync::PoisonError;
 
 use jackfield_kernel::{
     Ifindex, LinkAt, Make, Place as Where, Plan,
@@ -16,20 +13,8 @@ use jackfield_kernel::{
 };
 use jackfield_model::{Family, OperationId, Result};
 
-use super::{Inner, place::Place};
+use super::{Inner, place::Place, switched::Localnet};
 use crate::state::Publication;
-
-/// By link.
-pub(super) type Localnet = BTreeMap<Ifindex, Switched>;
-
-/// A link that is switched on.
-#[derive(Debug, Default)]
-pub(super) struct Switched {
-    /// None where it could not be, or goes with a link that was made so.
-    operation: Option<OperationId>,
-    /// Publications that need it.
-    users: BTreeSet<OperationId>,
-}
 
 impl Inner {
     /// The publication stands.

@@ -10,7 +10,10 @@ use jackfield_driver::{PortBook, PortReservation};
 use jackfield_kernel::{Namespace, NamespaceId, Realm};
 use jackfield_model::{EndpointId, NetworkId, OperationId, Result, SandboxId};
 
-use super::{localnet::Localnet, unwind::Unwind, uplinks::Uplinks};
+use super::{
+    switched::{Localnet, Uplinks},
+    unwind::Unwind,
+};
 use crate::{
     request::{EndpointInfo, NetworkInfo, SandboxInfo},
     state::{Denied, Endpoint, Kind, Network, RealmState, Sandbox},

@@ -15,7 +15,7 @@
 //! any case, which means: also where the host forwards (Documentation/networking/ip-sysctl.rst).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeSet, btree_map::Entry},
     sync::PoisonError,
 };
 
@@ -25,17 +25,11 @@ use jackfield_kernel::{
 };
 use jackfield_model::{Family, OperationId, Result};
 
-use super::{Inner, place::Place};
+use super::{Inner, place::Place, switched::Uplink};
 use crate::{
     request::Forwarding,
     state::{Network, NetworkPhase, RealmState},
 };
-
-/// A link and a family.
-pub(super) type Uplink = (Ifindex, Family);
-
-/// The uplinks that forward because of us, each with its operation.
-pub(super) type Uplinks = BTreeMap<Uplink, OperationId>;
 
 const FORWARDING_IPV4: &str = "forwarding";
 const FORWARDING_IPV6: &str = "force_forwarding";

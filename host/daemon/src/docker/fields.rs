@@ -1,6 +1,8 @@
 //! JSON as Go reads it: names of fields without regard to case, null for nothing at all. What is of another type than expected is refused.
 
-use jackfield_model::{Error, Result};
+use std::net::IpAddr;
+
+use jackfield_model::{Error, IpNetwork, Result, parse_cidr};
 use serde_json::{Map, Value};
 
 /// A JSON object.
@@ -136,6 +138,18 @@ pub fn wrong(name: &str, found: &Value, expected: &str) -> Error {
         Value::Object(_) => "an object",
     };
     Error::invalid(format!("{name} is {found}: expected {expected}"))
+}
+
+/// An address, with or without its prefix length.
+///
+/// # Errors
+/// invalid-argument for what is none.
+pub fn address(text: &str) -> Result<IpAddr> {
+    if text.contains('/') {
+        return parse_cidr(text).map(|cidr: IpNetwork| cidr.ip());
+    }
+    text.parse()
+        .map_err(|e| Error::invalid(format!("\"{}\" is no IP address", text.escape_default())).caused_by(e))
 }
 
 #[cfg(test)]

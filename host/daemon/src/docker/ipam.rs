@@ -10,10 +10,9 @@ use serde_json::json;
 
 use super::{
     Plugin,
-    fields::Fields,
-    method::{Reply, Undo},
-    network::address,
+    fields::{Fields, address},
     options,
+    reply::{Reply, Undo},
 };
 
 const OWN: RealmRef = RealmRef::Own;

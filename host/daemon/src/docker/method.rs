@@ -14,60 +14,20 @@ use std::{
 };
 
 use axum::body::Bytes;
-use jackfield_model::{EndpointId, Error, ErrorCode, IpNetwork, NetworkId, Result};
+use jackfield_model::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Plugin, endpoint,
+    Plugin, down, endpoint,
     fields::{self, Fields},
     ipam, network,
+    reply::{Reply, Undo},
 };
 use jackfield_controller::request::RealmRef;
 
 /// Longest time for an answer. A driver's own call has a shorter one.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What an answer is, and what it takes to have never been.
-#[derive(Debug)]
-pub struct Reply {
-    value: Value,
-    undo: Option<Undo>,
-}
-
-/// What was made, and is taken back when nobody heard of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Undo {
-    /// A network.
-    Network(NetworkId),
-    /// An endpoint.
-    Endpoint(EndpointId),
-    /// Its stay in a sandbox.
-    Stay(EndpointId),
-    /// Its published ports.
-    Ports(EndpointId),
-    /// A leased pool.
-    Pool(IpNetwork),
-    /// An address of one.
-    Address(std::net::IpAddr),
-}
-
-impl Reply {
-    /// An answer that says something.
-    pub fn of(value: Value) -> Self {
-        Self { value, undo: None }
-    }
-
-    /// The one that says that it is so.
-    pub fn empty() -> Self {
-        Self::of(json!({}))
-    }
-
-    /// Something was made for it.
-    pub fn undone_by(self, undo: Option<Undo>) -> Self {
-        Self { undo, ..self }
-    }
-}
 
 /// How a call is read.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +165,7 @@ fn take_back(plugin: &Plugin, undo: Undo) {
     let controller = &plugin.controller;
     let undone = match &undo {
         Undo::Network(id) => controller.delete_network(RealmRef::Own, id.as_str()).map(drop),
-        Undo::Endpoint(id) => endpoint::take_down(controller, id),
+        Undo::Endpoint(id) => down::take_down(controller, id),
         Undo::Stay(id) => controller.leave(RealmRef::Own, id.as_str()).map(drop),
         Undo::Ports(id) => controller.set_ports(RealmRef::Own, id.as_str(), &[]).map(drop),
         Undo::Pool(pool) => controller.return_pool(RealmRef::Own, *pool).map(drop),

@@ -38,6 +38,7 @@
 //! - *The machine starts again*: networks are applied from disk, endpoints are gone with their sandboxes, and Docker makes them anew.
 //! - *A driver is unloaded*: not while there are networks of it.
 
+mod down;
 mod endpoint;
 mod fields;
 mod http;
@@ -51,6 +52,7 @@ mod options;
 mod plugins;
 mod ports;
 mod record;
+mod reply;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,17 @@
 //! Docker's calls about networks.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use jackfield_controller::request::{CreateNetwork, Done, PoolRequest, RealmRef};
-use jackfield_model::{
-    Error, ErrorCode, IpNetwork, NetworkDns, NetworkId, NetworkSpec, Options, Result, Scope, parse_cidr, parse_subnet,
-};
+use jackfield_model::{Error, ErrorCode, NetworkDns, NetworkId, NetworkSpec, Options, Result, Scope, parse_subnet};
 use serde_json::{Value, json};
 
 use super::{
-    Plugin, endpoint,
-    fields::Fields,
+    Plugin, down,
+    fields::{Fields, address},
     ids,
-    method::{Reply, Undo},
     options::{self, of_network},
+    reply::{Reply, Undo},
 };
 
 const OWN: RealmRef = RealmRef::Own;
@@ -138,8 +136,8 @@ pub fn delete(plugin: &Plugin, request: Fields<'_>) -> Result<Reply> {
         Err(error) if error.code == ErrorCode::NotFound => return Ok(Reply::empty()),
         checked => drop(checked?),
     }
-    for forgotten in endpoint::of_docker(&plugin.controller, &id)? {
-        endpoint::take_down(&plugin.controller, &forgotten)?;
+    for forgotten in down::of_docker(&plugin.controller, &id)? {
+        down::take_down(&plugin.controller, &forgotten)?;
     }
     plugin.controller.delete_network(OWN, id.as_str())?;
     Ok(Reply::empty())
@@ -186,16 +184,4 @@ fn pool(list: &str, data: Fields<'_>) -> Result<Option<PoolRequest>> {
         gateway: data.parsed("Gateway", address)?,
         auxiliary,
     }))
-}
-
-/// An address, with or without its prefix length.
-///
-/// # Errors
-/// invalid-argument for what is none.
-pub fn address(text: &str) -> Result<IpAddr> {
-    if text.contains('/') {
-        return parse_cidr(text).map(|cidr: IpNetwork| cidr.ip());
-    }
-    text.parse()
-        .map_err(|e| Error::invalid(format!("\"{}\" is no IP address", text.escape_default())).caused_by(e))
 }

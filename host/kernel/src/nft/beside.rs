@@ -8,6 +8,7 @@
 
 use super::{
     Transport,
+    asked::{ASKED, Asked},
     blocked::Blocked,
     dump,
     expression::{Expression, write_list},
@@ -18,33 +19,6 @@ use super::{
 };
 use crate::Result;
 
-/// A chain of somebody else's in which others' rules may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) family: i32,
-    pub(super) table: &'static str,
-    pub(super) chain: &'static str,
-}
-
-/// Where we are asked. That of firewalld is its own chain: it has none for others.
-pub(super) const ASKED: [Asked; 3] = [
-    Asked {
-        family: libc::NFPROTO_IPV4,
-        table: "filter",
-        chain: "DOCKER-USER",
-    },
-    Asked {
-        family: libc::NFPROTO_IPV6,
-        table: "filter",
-        chain: "DOCKER-USER",
-    },
-    Asked {
-        family: libc::NFPROTO_INET,
-        table: "firewalld",
-        chain: "filter_FORWARD",
-    },
-];
-
 /// How the rule is known again.
 const COMMENT: &str = "jackfield: what its border lets pass";
 const RULE_TABLE: u16 = 1;
@@ -52,17 +26,6 @@ const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USER_DATA: u16 = 7;
-
-impl std::fmt::Display for Asked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let family = match self.family {
-            libc::NFPROTO_IPV4 => "ip",
-            libc::NFPROTO_IPV6 => "ip6",
-            _ => "inet",
-        };
-        write!(f, "chain {} of {family} {}", self.chain, self.table)
-    }
-}
 
 /// What became of the rule.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Other firewalls that may drop what the host lets pass, and cannot be told not to.
 
-use super::{beside::Asked, layout::MARK};
+use super::{asked::Asked, layout::MARK};
 use crate::KernelError;
 
 /// One of them. What it drops stays dropped, whatever the host's own table accepts.

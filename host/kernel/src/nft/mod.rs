@@ -11,6 +11,7 @@
 //! ```
 
 mod anchor;
+mod asked;
 mod beside;
 mod blocked;
 mod dump;

@@ -2,9 +2,10 @@
 
 mod border;
 mod laid;
+mod parts;
 mod services;
 
-pub(super) use border::replies;
+pub(super) use parts::replies;
 
 use super::{
     expression::Expression,

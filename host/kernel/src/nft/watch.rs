@@ -1,7 +1,7 @@
 //! What the kernel tells about changes of nf_tables (group NFNLGRP_NFTABLES), read for what concerns the host.
 
 use super::{
-    beside::{ASKED, Asked},
+    asked::{ASKED, Asked},
     layout, object,
     wire::{Message, messages},
 };

@@ -22,17 +22,16 @@
 //! A port is published for everybody, so also for members of other networks, who ask for it at the host's address. By the endpoint's own
 //! address they reach what the outside would.
 
-use super::{FIRST, destination, destination_changed, has_bits, laid, lookup, only, source};
+use super::{
+    FIRST, destination, destination_changed, has_bits, laid, lookup, only,
+    parts::{Expressions, drop_it, go, replies},
+    source,
+};
 use crate::nft::{
     expression::Expression,
     layout::{CLOSED, Family, INTERNAL, INTERNAL_SAME, LEAVING, MARK, MEMBER, NAME, OPEN, PASS, TOGETHER, TRUSTED},
-    operand::{Header, Meta, Tracked, Verdict},
+    operand::{Header, Meta, Verdict},
 };
-
-/// NF_CT_STATE_BIT of IP_CT_ESTABLISHED and IP_CT_RELATED (linux/netfilter/nf_conntrack_common.h).
-const REPLIES: u32 = 1 << 1 | 1 << 2;
-
-pub(super) type Expressions = Vec<Expression>;
 
 /// Each chain with its rules in order.
 pub(super) fn rules() -> [(&'static str, Vec<Expressions>); 6] {
@@ -170,15 +169,6 @@ fn of_protocol(protocol: u8) -> Expressions {
     ]
 }
 
-/// `ct state established,related`
-pub(in crate::nft) fn replies() -> Expressions {
-    let state = Expression::Tracked {
-        key: Tracked::State,
-        into: FIRST,
-    };
-    has_bits(state, REPLIES).into()
-}
-
 /// `meta mark set meta mark | bit`
 fn mark() -> Expressions {
     change_mark(MARK)
@@ -209,14 +199,4 @@ fn load_mark() -> Expression {
 
 fn name_of(key: Meta) -> Expression {
     Expression::Meta { key, into: FIRST }
-}
-
-pub(super) fn go(mut rule: Expressions, chain: &str) -> Expressions {
-    rule.push(Expression::Verdict(Verdict::Goto(chain.into())));
-    rule
-}
-
-pub(super) fn drop_it(mut rule: Expressions) -> Expressions {
-    rule.push(Expression::Verdict(Verdict::Drop));
-    rule
 }

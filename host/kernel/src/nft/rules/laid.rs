@@ -14,9 +14,9 @@
 //! Since each element has its network's subnet in its key, it belongs to one network, however many are laid on the bridge.
 
 use super::{
-    FIRST,
-    border::{Expressions, drop_it, go, replies},
-    destination, destination_changed, lookup, only, source,
+    FIRST, destination, destination_changed, lookup, only,
+    parts::{Expressions, drop_it, go, replies},
+    source,
 };
 use crate::nft::{
     expression::Expression,
