@@ -6,7 +6,7 @@
 //!     10.1.0.1      on eth0                10.1.0.2/32 by the link
 //!     10.1.0.0/25   by 10.1.0.1
 //!     10.1.0.128/25 by 10.1.0.1
-//!     default       by 10.1.0.1
+//!     default       by 10.1.0.1, unless the network is internal
 //! ```
 //!
 //! The sandbox's address has the subnet's prefix, so that the sandbox takes its peers to be on its link. The two halves of the subnet, by the
@@ -63,6 +63,10 @@ impl Driver for Ptp {
             host.add_address(Cidr::host(gateway))?;
             forward(&host, pool.subnet.family())?;
             reply = route_by(gateway, pool.subnet, reply);
+            // What is internal leads to its own addresses alone.
+            if !join.network.internal {
+                reply = reply.gateway(gateway);
+            }
         }
         host.set_up(true)?;
         Ok(reply)
@@ -128,11 +132,9 @@ fn forward(host: &Link, family: Family) -> Result<()> {
     }
 }
 
-/// The sandbox's end: everything by the gateway.
+/// The sandbox's end: everything of the subnet by the gateway.
 fn route_by(gateway: IpAddr, subnet: Cidr, reply: JoinReply) -> JoinReply {
-    let reply = reply
-        .gateway(gateway)
-        .route(StaticRoute::connected(Cidr::host(gateway)));
+    let reply = reply.route(StaticRoute::connected(Cidr::host(gateway)));
     halves(subnet).into_iter().fold(reply, |reply, destination| {
         reply.route(StaticRoute {
             destination,

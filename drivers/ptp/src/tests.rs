@@ -52,6 +52,17 @@ fn an_endpoint_is_routed_by_its_own_pair_in_both_families() {
 }
 
 #[test]
+fn an_internal_network_has_no_default_route() {
+    let mut host = host();
+    let network = host.create_network(both_families().internal()).unwrap();
+    let endpoint = Endpoint::new().address("10.1.0.2/24").address("fd00::2/64");
+    let sandbox = host.connect(&network, endpoint).unwrap();
+    sandbox.assert_has("route 10.1.0.0/25 via 10.1.0.1 dev eth0");
+    let lines = sandbox.lines();
+    assert!(!lines.iter().any(|line| line.contains("/0 via")), "{lines:?}");
+}
+
+#[test]
 fn the_ends_of_a_pair_know_each_other_in_ipv6() {
     let mut host = host();
     let network = host.create_network(both_families()).unwrap();
