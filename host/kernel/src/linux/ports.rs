@@ -20,28 +20,36 @@ use crate::{KernelError, Namespace, PortUse, Result};
 
 /// TCP_LISTEN of include/net/tcp_states.h, as /proc/net/tcp writes it.
 const LISTENING: &str = "0A";
+/// Podman's monitor of a container. As long as that runs it has the container's published ports open and serves on none of them, so that
+/// others fail to open them (`bindPorts` in libpod/oci_util.go): when a container comes back to a network, they are its own.
+const KEEPER: &str = "conmon";
 
 /// See [`crate::Kernel::port_use`].
 pub(super) fn port_use(namespace: &Namespace, mapping: &PortMapping) -> Result<PortUse> {
-    let ports = (0..mapping.count).map_while(|n| mapping.host_port.checked_add(n));
-    let port = match netns::within(namespace, || first_taken(mapping, ports))? {
-        Ok(None) => return Ok(PortUse::Free),
-        Ok(Some(port)) => port,
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => return Ok(PortUse::NotHere),
-        Err(cause) => {
-            return Err(KernelError::System {
-                operation: "look for whoever has",
-                object: mapping.to_string(),
-                cause,
-            });
+    let mut ports = (0..mapping.count).map_while(|n| mapping.host_port.checked_add(n));
+    loop {
+        let port = match netns::within(namespace, || first_taken(mapping, &mut ports))? {
+            Ok(None) => return Ok(PortUse::Free),
+            Ok(Some(port)) => port,
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => return Ok(PortUse::NotHere),
+            Err(cause) => {
+                return Err(KernelError::System {
+                    operation: "look for whoever has",
+                    object: mapping.to_string(),
+                    cause,
+                });
+            }
+        };
+        let inodes = netns::within(namespace, || inodes(mapping.transport, port))?;
+        let process = process(&inodes);
+        if process.as_ref().is_none_or(|(_, name)| name != KEEPER) {
+            return Ok(PortUse::Open { port, process });
         }
-    };
-    let inodes = netns::within(namespace, || inodes(mapping.transport, port))?;
-    let process = process(&inodes);
-    Ok(PortUse::Open { port, process })
+    }
 }
 
-fn first_taken(mapping: &PortMapping, ports: impl Iterator<Item = u16>) -> io::Result<Option<u16>> {
+/// Goes on where it ended when it is asked again with the same iterator.
+fn first_taken(mapping: &PortMapping, ports: &mut impl Iterator<Item = u16>) -> io::Result<Option<u16>> {
     for port in ports {
         match bind(mapping.transport, SocketAddr::new(mapping.host_address, port)) {
             Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => return Ok(Some(port)),
@@ -143,7 +151,7 @@ mod tests {
         let all: IpAddr = [0; 4].into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let taken = |count| first_taken(&mapping(Transport::Tcp, all, port, 1), port..port + count).unwrap();
+        let taken = |count| first_taken(&mapping(Transport::Tcp, all, port, 1), &mut (port..port + count)).unwrap();
         assert_eq!(taken(1), Some(port));
         let (pid, name) = process(&inodes(Transport::Tcp, port)).unwrap();
         assert_eq!(pid, std::process::id());
@@ -157,7 +165,7 @@ mod tests {
         let socket = UdpSocket::bind("[::]:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         for address in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
-            let taken = first_taken(&mapping(Transport::Udp, address, port, 1), [port].into_iter()).unwrap();
+            let taken = first_taken(&mapping(Transport::Udp, address, port, 1), &mut [port].into_iter()).unwrap();
             assert_eq!(taken, Some(port), "a socket of both families holds {address}");
         }
     }
