@@ -15,6 +15,7 @@ use jackfield_model::{DnsSettings, Error, ErrorCode, LinkName, NetworkId, Option
 use super::{
     caller::Caller,
     labels::{BY, CONTAINER, Key, endpoint_id, sandbox_id},
+    ports,
 };
 
 /// What a runtime wants attached.
@@ -160,7 +161,10 @@ fn connect(
     let mut endpoint = wanted.endpoint.clone();
     endpoint.id = Some(id.clone());
     endpoint.labels.extend(key.labels(wanted.by));
+    let others = ports::endpoints(controller, realm, sandbox);
+    let publish = ports::not_had_yet(&others, &wanted.join.publish, &mut endpoint.labels);
     let join = Join {
+        publish,
         interface: Some(wanted.interface.clone()),
         ..wanted.join.clone()
     };
@@ -199,20 +203,17 @@ pub fn detach(controller: &Controller, caller: &Caller, key: &Key<'_>) -> Result
         Err(error) => return Err(error),
     };
     let meant = |endpoint: &EndpointInfo| key.is(&endpoint.labels);
-    let there = sandbox.endpoints.iter();
-    let there: Vec<EndpointInfo> = there
-        .filter_map(|id| controller.endpoint(realm, id.as_str()).ok())
-        .collect();
+    let there = ports::endpoints(controller, realm, &sandbox);
     if there.iter().all(meant) {
         // With the last of its attachments the sandbox is nobody's.
         controller.delete_sandbox(realm, id.as_str())?;
         return Ok(!there.is_empty());
     }
-    let mut found = false;
-    for endpoint in there.iter().filter(|endpoint| meant(endpoint)) {
+    let (meant, left): (Vec<_>, Vec<_>) = there.into_iter().partition(meant);
+    for endpoint in &meant {
         controller.leave(realm, endpoint.id.as_str())?;
         controller.delete_endpoint(realm, endpoint.id.as_str())?;
-        found = true;
     }
-    Ok(found)
+    ports::pass_on(controller, realm, &left);
+    Ok(!meant.is_empty())
 }

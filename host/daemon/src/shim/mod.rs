@@ -19,6 +19,7 @@ mod housekeeping;
 mod labels;
 mod netavark;
 mod network;
+mod ports;
 mod receive;
 mod server;
 mod spool;
