@@ -16,6 +16,7 @@ use nix::{
 use crate::{
     Client, Lab, Result,
     error::{During, LabError},
+    machine,
 };
 
 /// How long a host may take to serve or to stop before that counts as a failure.
@@ -30,6 +31,8 @@ pub struct HostOptions {
     pub arguments: Vec<String>,
     /// Further environment.
     pub environment: Vec<(String, String)>,
+    /// First process of the [`crate::Machine`] that it runs in, for runtimes' sake that name containers by paths; else it sees the lab's.
+    pub machine: Option<u32>,
 }
 
 /// A host at work. Dropping it kills it.
@@ -38,6 +41,8 @@ pub struct Host<'a> {
     lab: &'a Lab,
     options: HostOptions,
     child: Child,
+    /// The host itself: in a machine it is the child's child.
+    pid: Pid,
 }
 
 impl<'a> Host<'a> {
@@ -47,8 +52,13 @@ impl<'a> Host<'a> {
     /// With the end of its log, when it ends or does not serve in time.
     pub fn start(lab: &'a Lab, options: HostOptions) -> Result<Self> {
         std::fs::write(lab.path("grants.toml"), &options.grants).during("write the grants")?;
-        let child = spawn(lab, &options)?;
-        let mut host = Self { lab, options, child };
+        let (child, pid) = spawn(lab, &options)?;
+        let mut host = Self {
+            lab,
+            options,
+            child,
+            pid,
+        };
         host.await_serving()?;
         Ok(host)
     }
@@ -59,13 +69,18 @@ impl<'a> Host<'a> {
     /// When it cannot be started at all.
     pub fn start_doomed(lab: &'a Lab, options: HostOptions) -> Result<Self> {
         std::fs::write(lab.path("grants.toml"), &options.grants).during("write the grants")?;
-        let child = spawn(lab, &options)?;
-        Ok(Self { lab, options, child })
+        let (child, pid) = spawn(lab, &options)?;
+        Ok(Self {
+            lab,
+            options,
+            child,
+            pid,
+        })
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid.as_raw().unsigned_abs()
     }
 
     /// A connection.
@@ -97,14 +112,16 @@ impl<'a> Host<'a> {
 
     /// kill -9, and waits for the end.
     pub fn kill(&mut self) -> Result<ExitStatus> {
-        self.child.kill().during("kill the host")?;
+        // It may have ended by itself, and then its id is nobody's or another's.
+        if !self.ended()? {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
         self.child.wait().during("wait for the host's end")
     }
 
     /// Ends it as systemd would.
     pub fn stop(mut self) -> Result<ExitStatus> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).during("the host's process id")?);
-        kill(pid, Signal::SIGTERM).during("ask the host to stop")?;
+        kill(self.pid, Signal::SIGTERM).during("ask the host to stop")?;
         self.await_end()
     }
 
@@ -135,7 +152,7 @@ impl<'a> Host<'a> {
         if !self.ended()? {
             self.kill()?;
         }
-        self.child = spawn(self.lab, &options)?;
+        (self.child, self.pid) = spawn(self.lab, &options)?;
         self.options = options;
         self.await_serving()
     }
@@ -165,15 +182,16 @@ impl<'a> Host<'a> {
 
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
-        let log = std::fs::read_to_string(self.lab.path("host.log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
+        machine::end_of(&self.lab.path("host.log"))
     }
 }
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // What has ended may be another's process by now.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("the host's last words:\n{}", self.log_end());
@@ -181,13 +199,14 @@ impl Drop for Host<'_> {
     }
 }
 
-fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
+/// What was started, and the host's own process.
+fn spawn(lab: &Lab, options: &HostOptions) -> Result<(Child, Pid)> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(lab.path("host.log"))
         .during("open the host's log")?;
-    let mut command = command(lab);
+    let mut command = server(lab, options.machine);
     command
         .arg("serve")
         .arg("--run-dir")
@@ -205,7 +224,26 @@ fn spawn(lab: &Lab, options: &HostOptions) -> Result<Child> {
         .stdout(Stdio::null())
         .stderr(log);
     let spawned: io::Result<Child> = lab.within(lab.realm(), || command.spawn())?;
-    spawned.during(&format!("start {}", program().display()))
+    let mut child = spawned.during(&format!("start {}", program().display()))?;
+    let id = match options.machine {
+        None => Some(child.id()),
+        Some(_) => machine::first_child(child.id()),
+    };
+    let pid = id.and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    if pid.is_none() {
+        let _ = child.kill();
+    }
+    let pid = pid.ok_or_else(|| LabError::new("start a host in a machine", "it ended at once"))?;
+    Ok((child, pid))
+}
+
+/// The program in the realm, or in a machine, which has it in the lab's folder.
+fn server(lab: &Lab, machine: Option<u32>) -> Command {
+    let Some(first) = machine else { return command(lab) };
+    let mut command = machine::enter(first);
+    command.arg(lab.path("bin").join(program().file_name().unwrap_or_default()));
+    command.env("JACKFIELD_SOCKET", lab.socket());
+    command
 }
 
 fn command(lab: &Lab) -> Command {

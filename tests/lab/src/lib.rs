@@ -9,7 +9,8 @@
 //!       Host         `jackfield serve` in that realm; may be killed and started again
 //!         Client     its API
 //!         Cni        a CNI runtime's calls
-//!       Dockerd    a real one in that realm, to use the host as a plugin
+//!       Machine    process and mount namespaces in which a runtime and a host see the same paths
+//!         Dockerd, Podman   real ones
 //!       Probe        ping and TCP between sandboxes, without any program
 //! ```
 #![forbid(unsafe_code)]
@@ -22,7 +23,9 @@ pub mod dockerd;
 mod error;
 mod host;
 mod lab;
+pub mod machine;
 pub mod plugin;
+pub mod podman;
 pub mod private;
 pub mod probe;
 mod sandbox;
@@ -32,4 +35,6 @@ pub use cni::{Cni, CniAnswer};
 pub use error::{LabError, Result};
 pub use host::{Host, HostOptions, program, program_named};
 pub use lab::Lab;
+pub use machine::Machine;
+pub use podman::Podman;
 pub use sandbox::{Joined, Sandbox};
