@@ -23,7 +23,7 @@ const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
 pub fn make() -> Result<(), Failure> {
     build::host(Profile::Release)?;
     run(cargo().args(["build", "--release", "--package", "jackfield-shims"]))?;
-    prepare(&root().join("target/package"))?;
+    prepare(&target().join("release/package"))?;
     if !cargo()
         .args(["deb", "--version"])
         .output()
@@ -31,7 +31,7 @@ pub fn make() -> Result<(), Failure> {
     {
         run(cargo().args(["install", "cargo-deb", "--locked"]))?;
     }
-    run(cargo().args(["deb", "--package", "jackfield", "--no-build"]))
+    run(cargo().args(["deb", "--package", "jackfield", "--no-build", "--strip"]))
 }
 
 /// What the package has besides programs.
