@@ -2,6 +2,7 @@
 
 use std::{fs::File, ops::Range, time::Duration};
 
+use jackfield_kernel::Dump;
 use netlink_sys::Socket;
 use nix::sched::{CloneFlags, unshare};
 
@@ -47,16 +48,41 @@ fn join(realm: &Socket, guest: Guest) -> Result<File> {
     Ok(namespace)
 }
 
-/// Until the kernel has taken apart all namespaces that were let go of before, and freed their memory, which is later than the end of their
-/// links. It does so in their order: so one more is made, let go of and waited for.
+/// Until the kernel has taken apart all namespaces that were let go of before.
 ///
 /// # Errors
-/// When it takes longer than it ever should.
+/// As [`Witness::await_departures`].
 pub fn await_departures() -> Result<()> {
-    let place = Place::new("departures")?;
-    let before = place.lab.dump().during("look at the realm")?;
-    drop(Crowd::join(&place, 0..1)?);
-    quiet::until_as_before(&place.lab, &before, PATIENCE)
+    Witness::new()?.await_departures()
+}
+
+/// Sees that namespaces are gone. It has some of its own, which begin to go only when it is dropped.
+#[derive(Debug)]
+pub struct Witness {
+    place: Place,
+    before: Dump,
+}
+
+impl Witness {
+    /// With a bridge of its own.
+    ///
+    /// # Errors
+    /// When a realm cannot be made.
+    pub fn new() -> Result<Self> {
+        let place = Place::new("departures")?;
+        let before = place.lab.dump().during("look at the realm")?;
+        Ok(Self { place, before })
+    }
+
+    /// Until the kernel has taken apart all namespaces that were let go of before, and freed their memory, which is later than the end of
+    /// their links. It does so in their order: so one more is made, let go of and waited for.
+    ///
+    /// # Errors
+    /// When it takes longer than it ever should.
+    pub fn await_departures(&self) -> Result<()> {
+        drop(Crowd::join(&self.place, 0..1)?);
+        quiet::until_as_before(&self.place.lab, &self.before, PATIENCE)
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{container::Container, exec};
 use crate::{
-    crowd,
+    crowd::Witness,
     failure::Result,
     figure::{Measured, Taken},
     subject::Subject,
@@ -39,6 +39,7 @@ pub struct Cni<'a> {
     del: Measured,
     containers: u32,
     stays: Option<Container<'a>>,
+    witness: &'a Witness,
 }
 
 struct Plugin {
@@ -72,17 +73,17 @@ impl<'a> Cni<'a> {
     ///
     /// # Errors
     /// When the host refuses the container that stays.
-    pub fn ours(lab: &'a Lab) -> Result<Self> {
+    pub fn ours(lab: &'a Lab, witness: &'a Witness) -> Result<Self> {
         let config = json!({ "name": "pods", "type": "jackfield-cni", "subnets": ["10.95.0.0/16"] });
         let plugins = vec![Plugin::published(cni::plugin(), config)];
-        Self::new(lab, plugins, (Measured::CniAdd, Measured::CniDel))
+        Self::new((lab, witness), plugins, (Measured::CniAdd, Measured::CniDel))
     }
 
     /// What most do without us: `bridge` with `host-local` and masquerading, then `portmap`.
     ///
     /// # Errors
     /// When it refuses the container that stays.
-    pub fn chain(lab: &'a Lab) -> Result<Self> {
+    pub fn chain(lab: &'a Lab, witness: &'a Witness) -> Result<Self> {
         let ipam = json!({
             "type": "host-local", "subnet": "10.95.0.0/16", "routes": [{ "dst": "0.0.0.0/0" }],
             "dataDir": lab.path("host-local").display().to_string(),
@@ -99,10 +100,14 @@ impl<'a> Cni<'a> {
             },
             Plugin::published(reference("portmap"), portmap),
         ];
-        Self::new(lab, plugins, (Measured::CniAddChain, Measured::CniDelChain))
+        Self::new((lab, witness), plugins, (Measured::CniAddChain, Measured::CniDelChain))
     }
 
-    fn new(lab: &'a Lab, plugins: Vec<Plugin>, (add, del): (Measured, Measured)) -> Result<Self> {
+    fn new(
+        (lab, witness): (&'a Lab, &'a Witness),
+        plugins: Vec<Plugin>,
+        (add, del): (Measured, Measured),
+    ) -> Result<Self> {
         let mut cni = Self {
             lab,
             plugins,
@@ -110,6 +115,7 @@ impl<'a> Cni<'a> {
             del,
             containers: 0,
             stays: None,
+            witness,
         };
         let stays = cni.next_container()?;
         cni.add(&stays, PORTS[0])?;
@@ -163,7 +169,7 @@ impl Subject for Cni<'_> {
         let (added, result) = self.add(&container, PORTS[1])?;
         let deleted = self.del(&container, PORTS[1], &result)?;
         drop(container);
-        crowd::await_departures()?;
+        self.witness.await_departures()?;
         Ok(vec![(self.add, added.into()), (self.del, deleted.into())])
     }
 }

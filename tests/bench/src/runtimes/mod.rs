@@ -21,6 +21,7 @@ use jackfield_lab::Lab;
 
 use crate::{
     api,
+    crowd::Witness,
     failure::{During, Result},
     figure::Samples,
     parts::{Pace, end, lab},
@@ -44,21 +45,21 @@ fn programs(pace: Pace) -> Result<Samples> {
     for lab in [&ours, &chain, &own] {
         connect_to_the_world(lab)?;
     }
-    let host = api::host(&ours)?;
+    let (host, witness) = (api::host(&ours)?, Witness::new()?);
     let mut subjects: Vec<Box<dyn Subject + '_>> = vec![
         Box::new(cni::Started::new(&ours)),
-        Box::new(cni::Cni::ours(&ours)?),
-        Box::new(netavark::Netavark::plugin(&ours)?),
+        Box::new(cni::Cni::ours(&ours, &witness)?),
+        Box::new(netavark::Netavark::plugin(&ours, &witness)?),
     ];
     match cni::missing() {
         Some(missing) => eprintln!("bench: there is no {missing}, so nothing is measured beside jackfield-cni"),
-        None => subjects.push(Box::new(cni::Cni::chain(&chain)?)),
+        None => subjects.push(Box::new(cni::Cni::chain(&chain, &witness)?)),
     }
     match netavark::program() {
         Err(why) => eprintln!("bench: {why}, so nothing is measured beside jackfield-netavark"),
         Ok(program) => {
-            subjects.push(Box::new(netavark::Netavark::through(&ours, &program)?));
-            subjects.push(Box::new(netavark::Netavark::own(&own, &program)?));
+            subjects.push(Box::new(netavark::Netavark::through(&ours, &witness, &program)?));
+            subjects.push(Box::new(netavark::Netavark::own(&own, &witness, &program)?));
         }
     }
     let samples = pace.interleave(subjects)?;

@@ -13,12 +13,12 @@ use std::{
     process::Command,
 };
 
-use jackfield_lab::{Lab, program_named};
+use jackfield_lab::{Lab, shim};
 use serde_json::{Value, json};
 
 use super::{container::Container, exec};
 use crate::{
-    crowd,
+    crowd::Witness,
     failure::{During, Result},
     figure::{Measured, Taken},
     subject::Subject,
@@ -69,6 +69,7 @@ pub struct Netavark<'a> {
     teardown: Measured,
     containers: u32,
     stays: Option<Container<'a>>,
+    witness: &'a Witness,
 }
 
 impl<'a> Netavark<'a> {
@@ -76,7 +77,7 @@ impl<'a> Netavark<'a> {
     ///
     /// # Errors
     /// When the host refuses the container that stays.
-    pub fn plugin(lab: &'a Lab) -> Result<Self> {
+    pub fn plugin(lab: &'a Lab, witness: &'a Witness) -> Result<Self> {
         let network = Network {
             name: "nv-plugin",
             driver: "jackfield",
@@ -84,14 +85,14 @@ impl<'a> Netavark<'a> {
             first_port: 20_200,
         };
         let measured = (Measured::NetavarkSetup, Measured::NetavarkTeardown);
-        Self::new(lab, Asked::Plugin, network, measured)
+        Self::new((lab, witness), Asked::Plugin, network, measured)
     }
 
     /// That netavark, which starts the plugin.
     ///
     /// # Errors
     /// When the container that stays is refused.
-    pub fn through(lab: &'a Lab, program: &Path) -> Result<Self> {
+    pub fn through(lab: &'a Lab, witness: &'a Witness, program: &Path) -> Result<Self> {
         let network = Network {
             name: "nv-through",
             driver: "jackfield",
@@ -99,14 +100,14 @@ impl<'a> Netavark<'a> {
             first_port: 20_300,
         };
         let measured = (Measured::NetavarkSetupThrough, Measured::NetavarkTeardownThrough);
-        Self::new(lab, netavark(lab, program)?, network, measured)
+        Self::new((lab, witness), netavark(lab, program)?, network, measured)
     }
 
     /// That netavark with its own bridge.
     ///
     /// # Errors
     /// When the container that stays is refused.
-    pub fn own(lab: &'a Lab, program: &Path) -> Result<Self> {
+    pub fn own(lab: &'a Lab, witness: &'a Witness, program: &Path) -> Result<Self> {
         let network = Network {
             name: "nv-own",
             driver: "bridge",
@@ -114,10 +115,15 @@ impl<'a> Netavark<'a> {
             first_port: 20_400,
         };
         let measured = (Measured::NetavarkSetupOwn, Measured::NetavarkTeardownOwn);
-        Self::new(lab, netavark(lab, program)?, network, measured)
+        Self::new((lab, witness), netavark(lab, program)?, network, measured)
     }
 
-    fn new(lab: &'a Lab, asked: Asked, network: Network, (setup, teardown): (Measured, Measured)) -> Result<Self> {
+    fn new(
+        (lab, witness): (&'a Lab, &'a Witness),
+        asked: Asked,
+        network: Network,
+        (setup, teardown): (Measured, Measured),
+    ) -> Result<Self> {
         let mut netavark = Self {
             lab,
             asked,
@@ -126,6 +132,7 @@ impl<'a> Netavark<'a> {
             teardown,
             containers: 0,
             stays: None,
+            witness,
         };
         let stays = netavark.next_container()?;
         let input = netavark.input(&stays, 0);
@@ -148,7 +155,7 @@ impl<'a> Netavark<'a> {
 
     fn command(&self, verb: &str, container: &Container<'_>) -> Command {
         let mut command = match &self.asked {
-            Asked::Plugin => Command::new(program_named("jackfield-netavark")),
+            Asked::Plugin => Command::new(shim("jackfield-netavark")),
             Asked::Netavark { program, folder } => {
                 let mut command = Command::new(program);
                 command
@@ -169,7 +176,7 @@ impl<'a> Netavark<'a> {
 fn netavark(lab: &Lab, program: &Path) -> Result<Asked> {
     let (step, folder) = ("make netavark's folder", lab.path("netavark"));
     std::fs::create_dir_all(&folder).during(step)?;
-    symlink(program_named("jackfield-netavark"), folder.join("jackfield")).during(step)?;
+    symlink(shim("jackfield-netavark"), folder.join("jackfield")).during(step)?;
     Ok(Asked::Netavark {
         program: program.to_owned(),
         folder,
@@ -226,7 +233,7 @@ impl Subject for Netavark<'_> {
         let (setup, _) = exec::timed(self.lab, self.command("setup", &container), &input)?;
         let (teardown, _) = exec::timed(self.lab, self.command("teardown", &container), &input)?;
         drop(container);
-        crowd::await_departures()?;
+        self.witness.await_departures()?;
         Ok(vec![(self.setup, setup.into()), (self.teardown, teardown.into())])
     }
 }
