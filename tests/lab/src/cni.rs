@@ -122,7 +122,7 @@ impl<'a> Cni<'a> {
 
 /// The plugin under test.
 pub fn plugin() -> PathBuf {
-    host::program_named("jackfield-cni")
+    host::shim("jackfield-cni")
 }
 
 /// Runs a plugin with that on its standard input.

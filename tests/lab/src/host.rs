@@ -260,6 +260,11 @@ pub fn program() -> PathBuf {
     program_named("jackfield")
 }
 
+/// A small program that runtimes start: in the folder `JACKFIELD_SHIMS`, or the one that was built beside the running program.
+pub fn shim(name: &str) -> PathBuf {
+    std::env::var_os("JACKFIELD_SHIMS").map_or_else(|| program_named(name), |folder| PathBuf::from(folder).join(name))
+}
+
 /// A program that was built beside the running one.
 pub fn program_named(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();

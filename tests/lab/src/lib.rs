@@ -33,7 +33,7 @@ mod sandbox;
 pub use client::{Answer, Client};
 pub use cni::{Cni, CniAnswer};
 pub use error::{LabError, Result};
-pub use host::{Host, HostOptions, program, program_named};
+pub use host::{Host, HostOptions, program, program_named, shim};
 pub use lab::Lab;
 pub use machine::Machine;
 pub use podman::Podman;

@@ -70,6 +70,40 @@ pub fn host(profile: Profile) -> Result<(), Failure> {
     run(&mut command)
 }
 
+/// The small programs as they are shipped, linked statically: to load the C library would take half as long as all that they do until they
+/// ask the host. Their folder.
+pub fn shims() -> Result<PathBuf, Failure> {
+    let target = host_target()?;
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace('-', "_"));
+    let mut command = cargo();
+    command.args([
+        "build",
+        "--profile",
+        "shim",
+        "--package",
+        "jackfield-shims",
+        "--target",
+        &target,
+    ]);
+    run(command.env(flags, "-C target-feature=+crt-static"))?;
+    Ok(target_folder().join(target).join("shim"))
+}
+
+/// The target that programs for this machine are compiled for.
+fn host_target() -> Result<String, Failure> {
+    let asked = Command::new("rustc").args(["--print", "host-tuple"]).output();
+    let output = asked.map_err(|cause| Failure::Start {
+        command: "rustc --print host-tuple".into(),
+        cause,
+    })?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Where cargo puts what it builds for the workspace.
+pub fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// The drivers, as a vendor builds them: in their own workspace, for the component target.
 pub fn drivers() -> Result<(), Failure> {
     run(cargo()

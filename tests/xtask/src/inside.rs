@@ -1,6 +1,6 @@
 //! Running things inside private namespaces: this program enters them and becomes the command, so that nothing outside has to be undone.
 
-use std::{ffi::OsString, io, os::unix::process::CommandExt, process::Command};
+use std::{ffi::OsString, io, os::unix::process::CommandExt, path::Path, process::Command};
 
 use jackfield_lab::private;
 
@@ -51,8 +51,8 @@ pub fn cargo_test(filter: Option<&str>) -> Result<(), Failure> {
     run(&mut command)
 }
 
-/// The benchmarks, inside.
-pub fn bench(arguments: &[String]) -> Result<(), Failure> {
+/// The benchmarks, inside, with the small programs of that folder.
+pub fn bench(shims: &Path, arguments: &[String]) -> Result<(), Failure> {
     let release = own()?.ancestors().nth(2).map(|t| t.join("release")).unwrap_or_default();
     let mut command = Command::new(own()?);
     command
@@ -60,6 +60,7 @@ pub fn bench(arguments: &[String]) -> Result<(), Failure> {
         .arg(release.join("jackfield-bench"))
         .args(arguments);
     command.env("JACKFIELD_BIN", release.join("jackfield"));
+    command.env("JACKFIELD_SHIMS", shims);
     command.env("JACKFIELD_DRIVERS", component("ptp").parent().unwrap_or(&root()));
     run(&mut command)
 }

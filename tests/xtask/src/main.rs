@@ -86,7 +86,7 @@ fn run(task: Task) -> Result<(), Failure> {
             build::drivers()?;
             build::host(build::Profile::Release)?;
             build::bench()?;
-            inside::bench(&arguments)
+            inside::bench(&build::shims()?, &arguments)
         }
         Task::Drivers => {
             setup::check()?;

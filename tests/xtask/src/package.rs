@@ -1,14 +1,9 @@
 //! The Debian package: programs, manual pages, completions, units, and the links by which runtimes know the small programs.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use crate::{
-    build::{self, Profile, cargo, root, run},
+    build::{self, Profile, cargo, run, target_folder},
     failure::Failure,
 };
 
@@ -17,13 +12,18 @@ const LINKS: [(&str, &str); 2] = [
     ("cni", "../jackfield/jackfield-cni"),
     ("netavark", "../jackfield/jackfield-netavark"),
 ];
+const SHIMS: [&str; 2] = ["jackfield-cni", "jackfield-netavark"];
 const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
 
 /// Makes the package; its path is printed by cargo-deb, which is installed where it is missing.
 pub fn make() -> Result<(), Failure> {
     build::host(Profile::Release)?;
-    run(cargo().args(["build", "--release", "--package", "jackfield-shims"]))?;
-    prepare(&target().join("release/package"))?;
+    let (folder, shims) = (target_folder().join("release/package"), build::shims()?);
+    prepare(&folder)?;
+    for shim in SHIMS {
+        let path = folder.join("bin").join(shim);
+        fs::copy(shims.join(shim), &path).map_err(|cause| failed(&path, cause))?;
+    }
     if !cargo()
         .args(["deb", "--version"])
         .output()
@@ -36,9 +36,9 @@ pub fn make() -> Result<(), Failure> {
 
 /// What the package has besides programs.
 fn prepare(folder: &Path) -> Result<(), Failure> {
-    let program = target().join("release/jackfield");
+    let program = target_folder().join("release/jackfield");
     let _ = fs::remove_dir_all(folder);
-    for part in ["completions", "links"] {
+    for part in ["bin", "completions", "links"] {
         fs::create_dir_all(folder.join(part)).map_err(|cause| failed(folder, cause))?;
     }
     run(Command::new(&program).arg("manual-pages").arg(folder.join("man")))?;
@@ -53,10 +53,6 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
         symlink(target, &path).map_err(|cause| failed(&path, cause))?;
     }
     Ok(())
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn failed(path: &Path, cause: std::io::Error) -> Failure {
