@@ -248,6 +248,11 @@ impl Controller {
         self.inner.place(realm)?.network_info(network)
     }
 
+    /// The same without what its pools gave out, which is as long as the network is large.
+    pub fn network_without_leases(&self, realm: RealmRef, network: &str) -> Result<NetworkInfo> {
+        self.inner.place(realm)?.network_without_leases(network)
+    }
+
     /// A network's driver, and the network as that sees it; None: there is none of that id.
     pub fn network_in_brief(&self, realm: RealmRef, id: &NetworkId) -> Result<Option<(String, Arc<NetworkSpec>)>> {
         let brief = |s: &RealmState| {

@@ -165,10 +165,19 @@ impl Place {
 
     /// For people and programs.
     pub fn network_info(&self, reference: &str) -> Result<NetworkInfo> {
+        self.tell_network(reference, RealmState::network_in_full)
+    }
+
+    /// For who does not ask what its pools gave out.
+    pub fn network_without_leases(&self, reference: &str) -> Result<NetworkInfo> {
+        self.tell_network(reference, RealmState::network_info)
+    }
+
+    fn tell_network(&self, reference: &str, tell: fn(&RealmState, &Network) -> NetworkInfo) -> Result<NetworkInfo> {
         let info = |s: &RealmState| {
             let id = s.find_network(reference)?;
             let network = s.networks.get(&id);
-            network.map(|n| s.network_in_full(n)).ok_or_else(|| Denied::Unknown {
+            network.map(|n| tell(s, n)).ok_or_else(|| Denied::Unknown {
                 kind: Kind::Network,
                 reference: reference.to_owned(),
             })

@@ -35,7 +35,7 @@ pub fn drop_empty(controller: &Controller, sandbox: &SandboxId) -> Result<()> {
 /// # Errors
 /// not-found, when the network is gone.
 pub fn of_docker(controller: &Controller, network: &NetworkId) -> Result<Vec<EndpointId>> {
-    let all = controller.network(OWN, network.as_str())?.endpoints;
+    let all = controller.network_without_leases(OWN, network.as_str())?.endpoints;
     let is_dockers = |id: &EndpointId| {
         let info = controller.endpoint(OWN, id.as_str());
         info.is_ok_and(|info| info.labels.contains_key(LABEL))

@@ -50,7 +50,7 @@ pub fn on_first_use(labels: &Options) -> bool {
 
 /// The one of that name, or None.
 pub fn find(controller: &Controller, realm: RealmRef, name: &str) -> Result<Option<NetworkInfo>> {
-    match controller.network(realm, name) {
+    match controller.network_without_leases(realm, name) {
         Ok(network) if network.name.as_str() == name => Ok(Some(network)),
         // An id, or the beginning of one.
         Ok(_) => Ok(None),

@@ -122,10 +122,12 @@ fn add(
 /// The network that the configuration means.
 fn network(controller: &Controller, realm: RealmRef, config: &Config) -> Result<NetworkInfo, Failure> {
     match &config.network {
-        Network::Named(name) => controller.network(realm, name).map_err(|error| match error.code {
-            ErrorCode::NotFound => Failure::config(error.message),
-            _ => error.into(),
-        }),
+        Network::Named(name) => controller
+            .network_without_leases(realm, name)
+            .map_err(|error| match error.code {
+                ErrorCode::NotFound => Failure::config(error.message),
+                _ => error.into(),
+            }),
         Network::Described(description) => Ok(ensure(controller, realm, &described(config, description))?),
     }
 }

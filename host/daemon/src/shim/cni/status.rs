@@ -12,7 +12,7 @@ use crate::shim::network::find;
 pub fn status(controller: &Controller, realm: RealmRef, config: &Config) -> Result<(), Failure> {
     let network = match &config.network {
         Network::Named(name) => {
-            let found = controller.network(realm, name);
+            let found = controller.network_without_leases(realm, name);
             Some(found.map_err(|error| Failure::not_available(error.message))?)
         }
         Network::Described(description) => {
