@@ -17,6 +17,7 @@ use jackfield_model::{Error, ErrorCode, Result};
 use tokio::{
     runtime::Runtime,
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
 };
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
@@ -99,7 +100,9 @@ impl Engine {
         // The runtime is taken out by drop alone. It is entered for its clock, and not blocked on, which would be refused on a thread that
         // polls a connection.
         let _clock = self.clock.as_ref()?.enter();
-        block_on(tokio::time::timeout(deadline, call)).ok()
+        // On such a thread the call would spend what tokio lets the connection's task do before it gives way, and that is not renewed while
+        // this thread sleeps: after 128 reads and writes nothing would be ready any more, the deadline neither.
+        block_on(unconstrained(tokio::time::timeout(deadline, call))).ok()
     }
 
     /// What compiled code depends on besides the component: code compiled under another value is of no use here.
@@ -221,6 +224,28 @@ mod tests {
     fn code_of_the_process_that_compiles_fits_the_engine_that_runs() {
         let compiling = wasmtime::Engine::new(&compile_config()).unwrap();
         assert_eq!(compatibility(&compiling), Engine::new().unwrap().compatibility());
+    }
+
+    #[test]
+    fn a_call_of_many_steps_on_a_thread_that_polls_a_connection_goes_on_and_ends_at_its_deadline() {
+        let engine = Engine::new().unwrap();
+        let connection = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let steps = async || {
+            for _ in 0..1_000 {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let (ended, late) = connection.block_on(async {
+            let endless = async {
+                steps().await;
+                std::future::pending::<()>().await;
+            };
+            (
+                engine.run(Duration::from_secs(60), steps()),
+                engine.run(Duration::from_millis(50), endless),
+            )
+        });
+        assert_eq!((ended, late), (Some(()), None));
     }
 
     #[test]

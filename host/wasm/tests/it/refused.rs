@@ -284,3 +284,17 @@ fn the_compiler_has_limits_and_no_rights() {
     child.stdin.take().unwrap().write_all(b"not a component").unwrap();
     assert!(!child.wait().unwrap().success());
 }
+
+/// More than the pipes hold, many times over, in both directions; and from a connection's thread, as the host loads.
+#[test]
+fn a_component_of_megabytes_is_loaded_from_the_thread_of_a_connection() {
+    let host = Host::new();
+    let large = a_guest()
+        .memory("256")
+        .having(&format!("(data (i32.const 65536) \"{}\")", "x".repeat(12 << 20)))
+        .build();
+    let connection = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let loaded = connection.block_on(async { host.registry.load(&large) });
+    loaded.unwrap();
+    host.create_network("guest").unwrap();
+}
