@@ -141,8 +141,9 @@ impl Core {
             .is_ok()
     }
 
-    /// An attempt that was incomplete is repeated on evidence alone: what it did is not known any more.
-    fn take_back_again(&self, operation: &OperationId) -> bool {
+    /// An attempt that was incomplete, or cut off, is repeated on evidence alone: what it did is not known any more. False where it has to be
+    /// repeated once more.
+    pub fn take_back_again(&self, operation: &OperationId) -> bool {
         let mut shared = self.write();
         let Some(entry) = self.journal.retract(operation) else {
             return true;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Begun      --> taken back --> Done
-//!   Releasing  --> taken back again, on evidence --> reaper --> Done
+//!   Releasing  --> taken back again, on evidence --> reaper (links, connections) --> Done
 //!   Committed, being amended --> the firewall as it was --> Committed
 //!   Committed  --> looked for: Standing, or Lost because ...; its removals done again where their end is not on record
 //!   a link of ours that no operation knows --> reaper
@@ -18,7 +18,7 @@ use crate::{
     Ifindex, LinkInfo, LinkQuery, Namespace, Place, Request, Result,
     compile::{ALIAS_PREFIX, End, PlannedLink, planned_links},
     journal::{Entry, Phase},
-    takedown::{Leftover, Stands, Style, is_ours, waiting_name},
+    takedown::{Leftover, is_ours, waiting_name},
 };
 
 /// A committed operation after a start.
@@ -65,31 +65,15 @@ impl Core {
         match entry.phase {
             Phase::Committed if entry.removed || entry.plan.removals.is_empty() => {}
             Phase::Committed => self.queue.push(Work::Removals(operation.clone())),
-            Phase::Releasing => self.queue.push(Work::TakeBack(operation.clone())),
-            Phase::Begun => self.take_back_inherited(operation),
+            Phase::Releasing | Phase::Begun => self.take_back_inherited(operation),
         }
     }
 
-    /// At once, so that a caller may do the same again when this returns.
+    /// At once, so that a caller may do the same again when this returns: what was to go would be in its way. Links are no more than out of
+    /// the way then, as after a release.
     fn take_back_inherited(&self, operation: &OperationId) {
-        let mut shared = self.write();
-        let Some(entry) = self.journal.retract(operation) else {
-            return;
-        };
-        match self.reach(entry.sandbox.as_ref()) {
-            Ok(sandbox) => {
-                let undone = self.take_back(
-                    &mut shared,
-                    operation,
-                    &entry,
-                    |_| Stands::Maybe,
-                    Style::Delete,
-                    sandbox.as_ref(),
-                );
-                sandbox.iter().for_each(|s| self.kernel.forget(s));
-                self.conclude(operation, undone);
-            }
-            Err(_) => self.queue.push(Work::TakeBack(operation.clone())),
+        if !self.take_back_again(operation) {
+            self.queue.push(Work::TakeBack(operation.clone()));
         }
     }
 

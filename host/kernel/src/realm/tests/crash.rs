@@ -103,6 +103,30 @@ fn a_host_killed_at_any_boundary_of_its_journal_is_before_or_after() {
     });
 }
 
+/// Else ports that were to be published again after a crash would find themselves in their way.
+#[test]
+fn what_was_being_taken_back_when_the_host_died_is_in_nobodys_way_once_that_is_recovered() {
+    everywhere(|new| {
+        let mut world = new();
+        let realm = world.start();
+        for (digit, port) in [('a', 80), ('b', 81)] {
+            let published = realm.apply(&operation(digit), &plan(vec![publish(port)]), None);
+            published.unwrap().commit(vec![]).unwrap();
+        }
+        let before = world.realm_dump();
+        let fault = CrashAtRecord::new(world.faulty.clone(), 1, false);
+        realm.core.journal.observe(Arc::new(fault));
+        realm.release(&operation('b'), vec![]).unwrap_err();
+        drop(realm);
+        let realm = world.start();
+        realm.recover().unwrap();
+        let again = realm.apply(&operation('c'), &plan(vec![publish(81)]), None);
+        again.unwrap().commit(vec![]).unwrap();
+        assert!(realm.quiesce());
+        assert_eq!(world.realm_dump(), before);
+    });
+}
+
 #[test]
 fn a_host_killed_after_any_request_is_before_or_after() {
     everywhere(|new| {
