@@ -10,7 +10,7 @@
 //!         Client     its API
 //!         Cni        a CNI runtime's calls
 //!       Machine    process and mount namespaces in which a runtime and a host see the same paths
-//!         Dockerd, Podman   real ones
+//!         Dockerd, Podman, Containerd   real ones
 //!       Probe        ping and TCP between sandboxes, without any program
 //! ```
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@
 mod client;
 pub mod cni;
 pub mod component;
+pub mod containerd;
 pub mod dns;
 pub mod dockerd;
 mod error;
@@ -32,6 +33,7 @@ mod sandbox;
 
 pub use client::{Answer, Client};
 pub use cni::{Cni, CniAnswer};
+pub use containerd::Containerd;
 pub use error::{LabError, Result};
 pub use host::{Host, HostOptions, program, program_named, shim};
 pub use lab::Lab;

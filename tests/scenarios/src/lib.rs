@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod inner;
+pub mod runtimes;
 
 pub use inner::Inner;
 

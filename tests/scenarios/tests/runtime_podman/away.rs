@@ -1,8 +1,9 @@
 //! The host is killed while containers run, and started again.
 
 use jackfield_lab::{Lab, Result, podman::Backend, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, MACVLAN, OUTSIDE, PTP, Way, With};
 
-use crate::scene::{BRIDGE, MACVLAN, OUTSIDE, PTP, Scene, Way, With, possible};
+use crate::scene::{Scene, possible};
 
 /// Containers go on without it, it takes them up, and others start. One that ends meanwhile is gone when it is back, with its address.
 fn outlives(name: &str, backend: Result<Backend, String>, way: &Way) -> Result<()> {

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use jackfield_lab::{Lab, Result, podman::Backend, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, HOST, MACVLAN, OUTSIDE, PTP, Way, With, address_of, interface};
 
-use crate::scene::{BRIDGE, HOST, MAC, MACVLAN, OUTSIDE, PTP, Scene, Way, With, address, interface, possible};
+use crate::scene::{MAC, Scene, possible};
 
 /// A network with an option and a range; an address and a MAC of the user's choice, neighbours, the world, ports; connected and disconnected
 /// while it runs.
@@ -70,7 +71,7 @@ fn reconnects(scene: &Scene<'_>, way: &Way, other: &jackfield_kernel::Namespace)
     assert_eq!(interface(scene.lab, other, "eth0")?, None);
     assert_eq!(scene.count("endpoints")?, 1);
     scene.podman("network connect blue other")?;
-    let again = address(scene.lab, other, "eth0")?;
+    let again = address_of(scene.lab, other, "eth0")?;
     assert!(way.has(again), "{again}");
     probe::ping(scene.lab, other, way.address.parse().unwrap()).map(drop)
 }

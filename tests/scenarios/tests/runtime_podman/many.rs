@@ -1,8 +1,9 @@
 //! Many at once.
 
 use jackfield_lab::{Lab, LabError, Result, podman::Backend, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, PTP, Way, With};
 
-use crate::scene::{BRIDGE, PTP, Scene, Way, With, possible};
+use crate::scene::{Scene, possible};
 
 const MANY: u16 = 20;
 

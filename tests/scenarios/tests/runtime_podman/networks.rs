@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use jackfield_lab::{Lab, Result, podman::Backend, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, HOST, HOST_IPV6, OUTSIDE, OUTSIDE_IPV6, PTP, With, address_of, interface};
 
-use crate::scene::{BRIDGE, HOST, HOST_IPV6, OUTSIDE, OUTSIDE_IPV6, PTP, Scene, With, address, interface, possible};
+use crate::scene::{Scene, possible};
 
 fn ipv6(name: &str, backend: Result<Backend, String>) -> Result<()> {
     let Some(backend) = possible(backend) else {
@@ -73,7 +74,7 @@ fn two(name: &str, backend: Result<Backend, String>) -> Result<()> {
     let web = scene.run("web", "--network blue --network red -p 8080:80")?;
     let in_blue = scene.run("in-blue", "--network blue")?;
     let in_red = scene.run("in-red", "--network red")?;
-    let (first, second) = (address(&lab, &web, "eth0")?, address(&lab, &web, "eth1")?);
+    let (first, second) = (address_of(&lab, &web, "eth0")?, address_of(&lab, &web, "eth1")?);
     let (blue, red) = if BRIDGE.has(first) {
         (first, second)
     } else {
@@ -83,7 +84,7 @@ fn two(name: &str, backend: Result<Backend, String>) -> Result<()> {
     probe::ping(&lab, &in_red, red)?;
     probe::ping(&lab, &web, OUTSIDE.parse().unwrap())?;
     scene.reached(&web, 80, 8080)?;
-    let other = address(&lab, &in_red, "eth0")?;
+    let other = address_of(&lab, &in_red, "eth0")?;
     assert!(probe::unreachable(&lab, &in_blue, other), "networks are apart");
     // Whichever had the ports passes them on.
     for (leaves, neighbour, stays_in) in [("red", &in_blue, BRIDGE), ("blue", &in_red, PTP)] {
@@ -102,7 +103,7 @@ fn two(name: &str, backend: Result<Backend, String>) -> Result<()> {
         let left = [interface(&lab, &web, "eth0")?, interface(&lab, &web, "eth1")?];
         assert_eq!(left.iter().flatten().count(), 1, "{left:?}");
         let stays = if left[0].is_some() { "eth0" } else { "eth1" };
-        let address = address(&lab, &web, stays)?;
+        let address = address_of(&lab, &web, stays)?;
         assert!(stays_in.has(address), "{address}");
         probe::ping(&lab, neighbour, address)?;
         probe::ping(&lab, &web, OUTSIDE.parse().unwrap())?;
