@@ -31,8 +31,9 @@ pub fn xtask(arguments: &[&str]) -> Result<(), Failure> {
     run(Command::new(&own).args(["inside", "--"]).arg(&own).args(arguments))
 }
 
-/// Every test, inside. Built before, since there is no network in there.
-pub fn cargo_test(filter: Option<&str>) -> Result<(), Failure> {
+/// Tests, inside: every one, or those of the binaries that cargo's arguments choose. Built before, since there is no network in there.
+/// `netavark` is one that knows plugins, for the scenarios that need it.
+pub fn cargo_test(choice: &[String], filter: Option<&str>, netavark: Option<&Path>) -> Result<(), Failure> {
     let cargo = cargo();
     let mut command = Command::new(own()?);
     command
@@ -46,8 +47,13 @@ pub fn cargo_test(filter: Option<&str>) -> Result<(), Failure> {
         "--features",
         "jackfield/fault-points",
     ]);
-    command.args(filter);
+    command.args(choice).args(filter);
+    if !choice.is_empty() {
+        // So that one sees what was skipped, and why.
+        command.args(["--", "--show-output"]);
+    }
     command.env("JACKFIELD_DRIVERS", component("ptp").parent().unwrap_or(&root()));
+    command.envs(netavark.map(|program| ("JACKFIELD_NETAVARK", program)));
     run(&mut command)
 }
 
