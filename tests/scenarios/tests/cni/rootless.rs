@@ -1,4 +1,5 @@
-//! A caller who is not root, as rootless Podman is one: in a user namespace of his own, with a private network namespace that serves as host.
+//! A caller who is not root, as rootless Podman is one: in a user namespace of his own, with a private network namespace that serves as host,
+//! and a mount namespace whose `/run` has nothing of the machine's.
 
 use std::{
     fs,
@@ -6,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use jackfield_lab::{CniAnswer, Lab, LabError, Result, cni, private};
+use jackfield_lab::{CniAnswer, Lab, LabError, Result, cni, private, program_named};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, await_that, described};
@@ -33,16 +34,30 @@ fn spawn(mut command: Command, uid: u32) -> Result<Holder> {
         .map_err(|e| LabError::new("start a user's program", e))
 }
 
-/// A user's network namespace with a user namespace of his own above it.
+/// Where he sees the lab's folder, and with it the plugins and the socket.
+const SEEN: &str = "/mnt";
+
+/// A user's network and mount namespaces with a user namespace of his own above them.
 struct User {
     uid: u32,
     holder: Holder,
 }
 
 impl User {
-    fn new(uid: u32) -> Result<Self> {
+    fn new(lab: &Lab, uid: u32) -> Result<Self> {
+        let hold = r#"mount --rbind "$1" "$2"; mount -t tmpfs tmpfs /run; exec sleep 300"#;
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "sleep", "300"]);
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "--mount",
+            "sh",
+            "-ec",
+            hold,
+            "hold",
+        ]);
+        command.arg(lab.path("")).arg(SEEN);
         let user = Self {
             uid,
             holder: spawn(command, uid)?,
@@ -76,6 +91,7 @@ impl User {
             "--preserve-credentials",
             "-U",
             "-n",
+            "-m",
             "-t",
             &self.holder.0.id().to_string(),
             "--",
@@ -84,18 +100,34 @@ impl User {
         command
     }
 
-    fn call(&self, scene: &Scene<'_>, verb: &str, container: &str, netns: &str) -> Result<CniAnswer> {
-        let plugin = scene.lab.path("jackfield-cni");
-        let mut command = self.inside(&[plugin.to_str().unwrap_or_default()]);
+    fn call(&self, verb: &str, container: &str, netns: &str) -> Result<CniAnswer> {
+        let mut command = self.inside(&[&format!("{SEEN}/jackfield-cni")]);
         command
             .uid(self.uid)
             .gid(self.uid)
             .env("CNI_COMMAND", verb)
             .env("CNI_CONTAINERID", container)
             .env("CNI_NETNS", netns)
-            .env("CNI_IFNAME", "eth0")
-            .env("JACKFIELD_SHIM_SOCKET", scene.lab.path("shim.sock"));
-        cni::run(command, &described()).map_err(|e| LabError::new(format!("{verb} of a user"), e))
+            .env("CNI_IFNAME", "eth0");
+        let mut config = described();
+        config["socket"] = json!(format!("{SEEN}/shim.sock"));
+        cni::run(command, &config).map_err(|e| LabError::new(format!("{verb} of a user"), e))
+    }
+
+    /// As netavark calls its plugin.
+    fn netavark(&self, verb: &str, netns: &str) -> Result<CniAnswer> {
+        let mut command = self.inside(&[&format!("{SEEN}/jackfield-netavark"), verb, netns]);
+        command.uid(self.uid).gid(self.uid);
+        let input = json!({
+            "container_id": "c", "container_name": "c", "port_mappings": [],
+            "network": {
+                "name": "his", "id": "2".repeat(64), "driver": "jackfield", "network_interface": "", "internal": false, "ipv6_enabled": false,
+                "dns_enabled": false, "created": "2026-01-01T00:00:00Z", "ipam_options": { "driver": "host-local" },
+                "subnets": [{ "subnet": "10.96.0.0/24", "gateway": "10.96.0.1" }], "options": { "jackfield.socket": format!("{SEEN}/shim.sock") },
+            },
+            "network_options": { "interface_name": "net0", "static_ips": ["10.96.0.7"], "static_mac": null, "aliases": [], "options": null },
+        });
+        cni::run(command, &input).map_err(|e| LabError::new(format!("{verb} of a user"), e))
     }
 }
 
@@ -129,9 +161,9 @@ fn a_user_attaches_in_his_own_namespaces_and_in_no_others() -> Result<()> {
     let lab = Lab::new("cni-rootless")?;
     let scene = Scene::new(&lab)?;
     open_to_all(&lab)?;
-    let (ada, bob) = (User::new(ADA)?, User::new(BOB)?);
+    let (ada, bob) = (User::new(&lab, ADA)?, User::new(&lab, BOB)?);
     let mine = ada.container()?;
-    let result = ada.call(&scene, "ADD", "c", &path(&mine))?.result("ADD of a user")?;
+    let result = ada.call("ADD", "c", &path(&mine))?.result("ADD of a user")?;
     assert_eq!(result["ips"][0]["gateway"], "10.95.0.1");
     assert!(links(&scene, &mine)?.contains(&"eth0".to_owned()));
     assert!(
@@ -157,10 +189,17 @@ fn a_user_attaches_in_his_own_namespaces_and_in_no_others() -> Result<()> {
     }
     assert_eq!(links(&scene, &theirs)?, ["lo"]);
 
+    // Podman's newer backend, with a network of the user's own description.
+    let status = ada.netavark("setup", &path(&mine))?.result("setup of a user")?;
+    assert_eq!(status["interfaces"]["net0"]["subnets"][0]["ipnet"], "10.96.0.7/24");
+    assert!(links(&scene, &mine)?.contains(&"net0".to_owned()));
+    ada.netavark("teardown", &path(&mine))?.result("teardown of a user")?;
+    assert!(!links(&scene, &mine)?.contains(&"net0".to_owned()));
+
     // His container goes without a word, and later all of his.
-    ada.call(&scene, "DEL", "c", "")?.result("DEL of a user")?;
+    ada.call("DEL", "c", "")?.result("DEL of a user")?;
     assert!(!links(&scene, &mine)?.contains(&"eth0".to_owned()));
-    ada.call(&scene, "ADD", "c", &path(&mine))?.result("ADD again")?;
+    ada.call("ADD", "c", &path(&mine))?.result("ADD again")?;
     drop((mine, ada));
     let log = || std::fs::read_to_string(lab.path("host.log")).map_err(|e| LabError::new("read the host's log", e));
     await_that("the host forgets a user who is gone", || {
@@ -172,8 +211,13 @@ fn a_user_attaches_in_his_own_namespaces_and_in_no_others() -> Result<()> {
 /// The lab's folder is root's; the plugin and the socket in it are everybody's.
 fn open_to_all(lab: &Lab) -> Result<()> {
     let open = || {
-        fs::copy(cni::plugin(), lab.path("jackfield-cni"))?;
-        fs::set_permissions(lab.path("jackfield-cni"), fs::Permissions::from_mode(0o755))?;
+        for (program, name) in [
+            (cni::plugin(), "jackfield-cni"),
+            (program_named("jackfield-netavark"), "jackfield-netavark"),
+        ] {
+            fs::copy(program, lab.path(name))?;
+            fs::set_permissions(lab.path(name), fs::Permissions::from_mode(0o755))?;
+        }
         fs::set_permissions(lab.path(""), fs::Permissions::from_mode(0o711))
     };
     open().map_err(|e: std::io::Error| LabError::new("open the lab's folder", e))
