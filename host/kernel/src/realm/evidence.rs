@@ -5,6 +5,8 @@ use std::{cell::OnceCell, net::IpAddr};
 use jackfield_model::{IpNetwork, OperationId};
 
 use super::{core::Core, tally::Shared};
+use nix::errno::Errno;
+
 use crate::{
     Dump, LinkAt, LinkInfo, LinkQuery, Namespace, NamespaceId, PROTOCOL, Place, Result,
     journal::{Entry, Phase},
@@ -91,9 +93,13 @@ impl Evidence for FromKernel<'_> {
     }
 
     fn sysctl(&self, at: LinkAt, key: &SysctlKey) -> Result<Option<String>> {
-        match self.namespace(at.place) {
-            Some(namespace) => self.core.kernel.sysctl(namespace, at.index, key),
-            None => Ok(None),
+        let Some(namespace) = self.namespace(at.place) else {
+            return Ok(None);
+        };
+        match self.core.kernel.sysctl(namespace, at.index, key) {
+            // It went with its link, as an uplink of a rootless runtime does that ends.
+            Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(None),
+            other => other,
         }
     }
 

@@ -52,7 +52,7 @@ pub trait Evidence {
     fn realm(&self) -> &Namespace;
     /// A link by its index.
     fn link(&self, at: LinkAt) -> Result<Option<LinkInfo>>;
-    /// A sysctl's value.
+    /// A sysctl's value; None too when its link is gone.
     fn sysctl(&self, at: LinkAt, key: &SysctlKey) -> Result<Option<String>>;
     /// Whether the link has that address and it carries our protocol.
     fn is_our_address(&self, at: LinkAt, address: IpNetwork) -> Result<bool>;
