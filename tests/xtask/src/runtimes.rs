@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Programs, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("runc", "runc"),
@@ -25,6 +25,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("busybox", "busybox-static"),
     ("tini", "tini"),
     ("newuidmap", "uidmap"),
+    ("slirp4netns", "slirp4netns"),
     ("protoc", "protobuf-compiler"),
 ];
 /// What no program of these tells: CNI's own plugins, of which containerd wants one.

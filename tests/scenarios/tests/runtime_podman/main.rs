@@ -10,4 +10,5 @@ mod away;
 mod life;
 mod many;
 mod networks;
+mod rootless;
 mod scene;
