@@ -157,7 +157,7 @@ fn gateway_bridge(lab: &Lab) -> Result<()> {
     // Without a port it has no carrier, and an IPv6 address of it is not to be waited for.
     let answers = lab.kernel().send(
         lab.realm(),
-        &["10.77.1.1/24", "fd00:77:1::1/64", "fe80::1/64"]
+        &["10.77.1.1/24", "fd00:77:1::1/64"]
             .map(address)
             .into_iter()
             .collect::<Result<Vec<_>>>()?,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use jackfield_kernel::{Ifindex, LinkAt, Make, Place, plan::FirewallRule};
+use jackfield_kernel::{AddressInfo, Ifindex, LinkAt, Make, PROTOCOL, Place, plan::FirewallRule};
 use jackfield_model::{IpNetwork, LinkName, MacAddr};
 
 use super::{
@@ -18,6 +18,7 @@ impl Running {
             return;
         }
         self.give_link_local();
+        self.give_adopted_link_local();
         self.keep_apart();
         if self.context.network.as_ref().is_some_and(|network| network.internal) {
             self.cut_off();
@@ -39,6 +40,37 @@ impl Running {
                 .makes
                 .extend(link_local(mac).map(|address| Make::Address { link, address }));
         }
+    }
+
+    /// The same for a bridge of somebody else's on which the network has its IPv6 gateway, where its owner gave it none. Each network on it has
+    /// an address of its own: either may go first, and what it made goes with it.
+    fn give_adopted_link_local(&mut self) {
+        if self.context.phase != Phase::CreateNetwork || !self.pools.iter().any(IpNetwork::is_ipv6) {
+            return;
+        }
+        let bare = |entry: &&Entry| entry.adopted && self.lacks_link_local(entry);
+        let bare: Vec<LinkAt> = self.links.iter().filter(bare).map(|entry| entry.at).collect();
+        for link in bare {
+            self.plan
+                .makes
+                .extend(link_local(MacAddr::random()).map(|address| Make::Address { link, address }));
+        }
+    }
+
+    /// Whether an adopted bridge is the network's gateway, and has no link-local address but such as networks have put there. Where the kernel
+    /// cannot be read, its owner is taken to have seen to it.
+    fn lacks_link_local(&self, entry: &Entry) -> bool {
+        let Ok(dump) = self.kernel().dump(self.namespace()) else {
+            return false;
+        };
+        let there = || dump.addresses.iter().filter(|a| a.index == entry.at.index);
+        let in_pool = |address: IpAddr| self.pools.iter().any(|pool| pool.is_ipv6() && pool.contains(address));
+        let planned =
+            self.plan.makes.iter().any(
+                |make| matches!(make, Make::Address { link, address } if *link == entry.at && in_pool(address.ip())),
+            );
+        let owners = |a: &AddressInfo| a.protocol != PROTOCOL && is_link_local(a.address.ip());
+        (planned || there().any(|a| in_pool(a.address.ip()))) && !there().any(owners)
     }
 
     /// Whether IPv6 goes by that link, and no link-local address is there yet.
@@ -173,6 +205,10 @@ fn one_network(pools: &[IpNetwork]) -> Vec<FirewallRule> {
         rules.extend(same_family.map(|b| FirewallRule::Across { a: *a, b: *b }));
     }
     rules
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// The link-local address that follows from a MAC (RFC 4291, appendix A). Unique on the link, as the MAC is.

@@ -119,6 +119,8 @@ fn an_adopted_bridge_is_used_and_stays_exactly_as_it_was() -> Result<()> {
         let bridge = link(lab, lab.realm(), "br0")?;
         let ours: Vec<_> = addresses_of(&lab.dump()?, &bridge).into_iter().collect();
         assert!(ours.contains(&format!("{GATEWAY_IPV6}/64")), "{ours:?}");
+        // From it the host asks for neighbours to whom it forwards; the bridge's owner gave it none.
+        assert!(ours.iter().any(|address| address.starts_with("fe80:")), "{ours:?}");
         let [(a, in_a), (b, in_b)] = pair(lab, client)?;
         for address in in_b
             .addresses
