@@ -20,6 +20,7 @@ use jackfield_kernel::Namespace;
 use crate::{
     Lab, Result,
     error::{During, LabError},
+    probe::bind,
 };
 
 /// Where a sandbox's resolver is.
@@ -155,8 +156,9 @@ impl Upstream {
     /// When the port is taken.
     pub fn start(lab: &Lab, namespace: &Namespace, at: IpAddr, answer: Ipv4Addr) -> Result<Self> {
         let step = format!("serve DNS on {at}");
-        let udp = lab.within(namespace, || UdpSocket::bind((at, 53)))?.during(&step)?;
-        let tcp = lab.within(namespace, || TcpListener::bind((at, 53)))?.during(&step)?;
+        let at = SocketAddr::new(at, 53);
+        let udp = lab.within(namespace, || bind(UdpSocket::bind, at))?.during(&step)?;
+        let tcp = lab.within(namespace, || bind(TcpListener::bind, at))?.during(&step)?;
         udp.set_read_timeout(Some(LOOK)).during(&step)?;
         tcp.set_nonblocking(true).during(&step)?;
         let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

@@ -121,7 +121,7 @@ pub fn tcp(
 ) -> Result<SocketAddr> {
     let step = format!("TCP to {connect}");
     let listener = lab
-        .within(server, || bind(listen))?
+        .within(server, || bind(TcpListener::bind, listen))?
         .during(&format!("listen on {listen}"))?;
     listener.set_nonblocking(true).during(&step)?;
     let echo = std::thread::spawn(move || serve_once(&listener));
@@ -130,12 +130,12 @@ pub fn tcp(
     sent.and(peer).during(&step)
 }
 
-/// Listens. A program that another scenario starts at this moment holds a copy of an earlier listener until it has begun to run: the
-/// port is free soon.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Binds a socket of that kind. A program that another scenario starts at this moment holds a copy of an earlier socket until it has begun
+/// to run: the port is free soon.
+pub(crate) fn bind<S>(socket: impl Fn(SocketAddr) -> io::Result<S>, address: SocketAddr) -> io::Result<S> {
     let deadline = Instant::now() + EXCHANGE;
     loop {
-        match TcpListener::bind(address) {
+        match socket(address) {
             Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 std::thread::yield_now();
             }
@@ -193,7 +193,7 @@ pub fn udp(
     to: SocketAddr,
 ) -> Result<SocketAddr> {
     let step = format!("UDP to {to}");
-    let socket = lab.within(server, || UdpSocket::bind(listen))?.during(&step)?;
+    let socket = lab.within(server, || bind(UdpSocket::bind, listen))?.during(&step)?;
     socket.set_read_timeout(Some(PACKET)).during(&step)?;
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let own = lab.within(client, || UdpSocket::bind(any))?.during(&step)?;
@@ -308,7 +308,7 @@ pub fn throughput(
     time: Duration,
 ) -> Result<f64> {
     let step = format!("send to {listen}");
-    let listener = lab.within(server, || TcpListener::bind(listen))?.during(&step)?;
+    let listener = lab.within(server, || bind(TcpListener::bind, listen))?.during(&step)?;
     listener.set_nonblocking(true).during(&step)?;
     let sink = std::thread::spawn(move || receive_for(&listener, time));
     let mut stream = lab
