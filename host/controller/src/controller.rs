@@ -48,6 +48,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::IpAddr,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -395,6 +396,20 @@ impl Controller {
     /// Deletes the sandboxes whose namespace is gone, with their endpoints; answers with their names.
     pub fn collect_gone(&self, realm: RealmRef) -> Result<Vec<String>> {
         Ok(self.inner.collect_gone(&*self.inner.place(realm)?))
+    }
+
+    /// Does that while a sandbox that is known by a descriptor alone is reached by this one: what leaves it meanwhile has left it when this
+    /// returns, and not when its other end is deleted, somewhat later. A descriptor of another namespace is no help, and no hindrance.
+    pub fn while_shown<T>(&self, realm: RealmRef, sandbox: &SandboxId, fd: &OwnedFd, act: impl FnOnce() -> T) -> T {
+        let Ok(place) = self.inner.place(realm) else {
+            return act();
+        };
+        let shown = self.inner.lend(&place, sandbox, fd);
+        let done = act();
+        if shown {
+            self.inner.let_go(&place, sandbox);
+        }
+        done
     }
 
     /// Whether a driver of that name is loaded.

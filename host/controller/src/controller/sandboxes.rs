@@ -1,6 +1,7 @@
 //! Sandboxes: namespaces that the host makes, that it is shown, or that it only hears of.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -303,8 +304,31 @@ impl Inner {
         }
     }
 
-    /// It was not taken apart after all: nothing of ours keeps it alive.
-    fn let_go(&self, place: &Place, id: &SandboxId) {
+    /// Keeps a sandbox open that is known by a descriptor alone, if this one is of its namespace; whether it does.
+    pub(super) fn lend(&self, place: &Place, id: &SandboxId, fd: &OwnedFd) -> bool {
+        let ground = place.of_sandbox(id, |s| s.record.ground.clone());
+        let Ok(Ground::Adopted {
+            source: None,
+            namespace,
+            ..
+        }) = ground
+        else {
+            return false;
+        };
+        let Ok(fd) = fd.try_clone() else { return false };
+        match self.kernel.adopt_namespace(fd) {
+            Ok(lent) if lent.id() == namespace => place.keep(id, lent),
+            Ok(another) => {
+                self.kernel.forget(&another);
+                return false;
+            }
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Nothing of ours keeps it alive: it was not taken apart after all, or is by now.
+    pub(super) fn let_go(&self, place: &Place, id: &SandboxId) {
         let adopted = place.of_sandbox(id, |s| matches!(s.record.ground, Ground::Adopted { .. }));
         if adopted.unwrap_or(false)
             && let Some(namespace) = place.let_go(id)

@@ -194,7 +194,8 @@ fn delete_if_empty(controller: &Controller, realm: RealmRef, id: &SandboxId) {
     }
 }
 
-/// Detaches; false where there is no such attachment. By what the host knows, whatever has become of the namespace.
+/// Detaches; false where there is no such attachment. By what the host knows, whatever has become of the namespace; one that came along helps
+/// with a sandbox that the host does not find by itself.
 pub fn detach(controller: &Controller, caller: &Caller, key: &Key<'_>) -> Result<bool> {
     let (realm, id) = (caller.realm, sandbox_id(caller.namespace, key.container)?);
     let sandbox = match controller.sandbox(realm, id.as_str()) {
@@ -202,11 +203,19 @@ pub fn detach(controller: &Controller, caller: &Caller, key: &Key<'_>) -> Result
         Err(error) if error.code == ErrorCode::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
+    let act = || take_out(controller, realm, &sandbox, key);
+    match &caller.sandbox {
+        Some(shown) => controller.while_shown(realm, &id, shown, act),
+        None => act(),
+    }
+}
+
+fn take_out(controller: &Controller, realm: RealmRef, sandbox: &SandboxInfo, key: &Key<'_>) -> Result<bool> {
     let meant = |endpoint: &EndpointInfo| key.is(&endpoint.labels);
-    let there = ports::endpoints(controller, realm, &sandbox);
+    let there = ports::endpoints(controller, realm, sandbox);
     if there.iter().all(meant) {
         // With the last of its attachments the sandbox is nobody's.
-        controller.delete_sandbox(realm, id.as_str())?;
+        controller.delete_sandbox(realm, sandbox.id.as_str())?;
         return Ok(!there.is_empty());
     }
     let (meant, left): (Vec<_>, Vec<_>) = there.into_iter().partition(meant);

@@ -208,6 +208,43 @@ fn a_user_attaches_in_his_own_namespaces_and_in_no_others() -> Result<()> {
     scene.end(&[])
 }
 
+/// The interfaces that a container knows; what is on its way out has another name and is down.
+fn named(scene: &Scene<'_>, holder: &Holder) -> Result<Vec<String>> {
+    let mut links = links(scene, holder)?;
+    links.retain(|name| name.starts_with("eth") || name.starts_with("net"));
+    Ok(links)
+}
+
+/// Rootless runtimes pin their containers' namespaces where nobody else sees it.
+#[test]
+fn a_container_that_only_its_user_finds_is_left_when_del_returns() -> Result<()> {
+    if private::mapped() {
+        println!("skipped: only root of the machine can be another user");
+        return Ok(());
+    }
+    let lab = Lab::new("cni-rootless-hidden")?;
+    let scene = Scene::new(&lab)?;
+    open_to_all(&lab)?;
+    let ada = User::new(&lab, ADA)?;
+    let mine = ada.container()?;
+    let pin = format!("touch /run/c && mount --bind {} /run/c", path(&mine));
+    let mut pin = ada.inside(&["sh", "-ec", &pin]);
+    let pinned = pin.uid(ADA).gid(ADA).status();
+    assert!(pinned.is_ok_and(|status| status.success()), "the namespace is pinned");
+    // Left to the deletion of the other end, it would be there for a moment, more often than not.
+    for _ in 0..10 {
+        ada.call("ADD", "c", "/run/c")?.result("ADD of a user")?;
+        ada.netavark("setup", "/run/c")?.result("setup of a user")?;
+        assert_eq!(named(&scene, &mine)?, ["eth0", "net0"]);
+        ada.netavark("teardown", "/run/c")?.result("teardown of a user")?;
+        assert_eq!(named(&scene, &mine)?, ["eth0"]);
+        ada.call("DEL", "c", "/run/c")?.result("DEL of a user")?;
+        assert_eq!(named(&scene, &mine)?, [""; 0]);
+    }
+    drop((mine, ada));
+    scene.end(&[])
+}
+
 /// The lab's folder is root's; the plugin and the socket in it are everybody's.
 fn open_to_all(lab: &Lab) -> Result<()> {
     let open = || {
