@@ -119,7 +119,7 @@ pub struct Beside<'a> {
     pub outside: Namespace,
     /// Ours.
     pub host: Host<'a>,
-    machine: u32,
+    options: HostOptions,
     before: Dump,
 }
 
@@ -164,23 +164,40 @@ fn address(text: &str) -> Result<IpAddr> {
     text.parse().map_err(|cause| LabError::new("lay a cable", cause))
 }
 
-fn options(machine: u32) -> HostOptions {
+/// A host that may forward, with these further arguments, and on the machine of a runtime that names containers by paths.
+pub fn options(machine: Option<&Machine<'_>>, arguments: &[&str]) -> HostOptions {
+    let arguments = ["--forwarding", "uplinks"].iter().chain(arguments);
     HostOptions {
         grants: component::GRANTS.to_owned(),
-        arguments: vec!["--forwarding".into(), "uplinks".into()],
-        machine: Some(machine),
+        arguments: arguments.map(ToString::to_string).collect(),
+        machine: machine.map(Machine::first),
         ..HostOptions::default()
     }
 }
 
+/// Does that with all of them at once; answers in their order.
+///
+/// # Errors
+/// With the first that fails, when all have ended.
+pub fn at_once<A: Send, B: Send>(all: Vec<A>, act: impl Fn(A) -> Result<B> + Sync) -> Result<Vec<B>> {
+    let act = &act;
+    let done: Vec<_> = std::thread::scope(|threads| {
+        let begun: Vec<_> = all.into_iter().map(|one| threads.spawn(move || act(one))).collect();
+        begun.into_iter().map(|thread| thread.join()).collect()
+    });
+    let done = done.into_iter();
+    done.map(|one| one.map_err(|_| LabError::new("act at once", "a thread panicked"))?)
+        .collect()
+}
+
 impl<'a> Beside<'a> {
-    /// Starts a host on the machine of a runtime that runs, with these drivers loaded.
+    /// Starts a host beside a runtime that runs, with these drivers loaded.
     ///
     /// # Errors
     /// When it does not start or refuses a driver.
-    pub fn start(lab: &'a Lab, outside: Namespace, machine: &Machine<'a>, kinds: &[Kind]) -> Result<Self> {
+    pub fn start(lab: &'a Lab, outside: Namespace, options: HostOptions, kinds: &[Kind]) -> Result<Self> {
         let before = lab.dump()?;
-        let host = Host::start(lab, options(machine.first()))?;
+        let host = Host::start(lab, options.clone())?;
         for kind in kinds {
             load(&mut host.client()?, kind)?;
         }
@@ -188,7 +205,7 @@ impl<'a> Beside<'a> {
             lab,
             outside,
             host,
-            machine: machine.first(),
+            options,
             before,
         })
     }
@@ -248,7 +265,7 @@ impl<'a> Beside<'a> {
 
     /// Starts it again as it was.
     pub fn start_host(&mut self) -> Result<()> {
-        self.host.restart(options(self.machine))
+        self.host.restart(self.options.clone())
     }
 
     /// Waits until it is so.
@@ -265,6 +282,11 @@ impl<'a> Beside<'a> {
 
     /// Everything is gone: nothing on record, and with the host stopped the realm is what it was.
     pub fn end(self) -> Result<()> {
+        self.end_but(|_| false)
+    }
+
+    /// The same, whatever has become of these lines of the firewall, which the runtime changes by itself.
+    pub fn end_but(mut self, changes: impl Fn(&str) -> bool) -> Result<()> {
         for what in ["networks", "endpoints", "sandboxes"] {
             let left = self.count(what)?;
             if left > 0 {
@@ -272,9 +294,11 @@ impl<'a> Beside<'a> {
             }
         }
         self.host.stop()?;
+        self.before.firewall.retain(|line| !changes(line));
         let begun = Instant::now();
         loop {
-            let after = self.lab.dump()?;
+            let mut after = self.lab.dump()?;
+            after.firewall.retain(|line| !changes(line));
             if after == self.before {
                 return self.lab.passed();
             }

@@ -1,7 +1,7 @@
 //! As many pods as a small node has.
 
-use jackfield_lab::{Lab, LabError, Result, probe};
-use jackfield_scenarios::runtimes::{BRIDGE, OUTSIDE, PTP, Way, With};
+use jackfield_lab::{Lab, Result, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, OUTSIDE, PTP, Way, With, at_once};
 
 use crate::scene::{Pod, Scene, port, possible};
 
@@ -37,18 +37,6 @@ fn fifty(name: &str, way: &Way) -> Result<()> {
         at_once(batch, |pod| scene.remove_pod(pod))?;
     }
     scene.end("blue")
-}
-
-/// Does that with all of them at once; answers in their order.
-fn at_once<A: Send, B: Send>(all: Vec<A>, act: impl Fn(A) -> Result<B> + Sync) -> Result<Vec<B>> {
-    let act = &act;
-    let done: Vec<_> = std::thread::scope(|threads| {
-        let begun: Vec<_> = all.into_iter().map(|one| threads.spawn(move || act(one))).collect();
-        begun.into_iter().map(|thread| thread.join()).collect()
-    });
-    let done = done.into_iter();
-    done.map(|one| one.map_err(|_| LabError::new("act at once", "a thread panicked"))?)
-        .collect()
 }
 
 #[test]

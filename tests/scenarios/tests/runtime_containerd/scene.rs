@@ -9,7 +9,7 @@ use jackfield_lab::{
 };
 use jackfield_scenarios::{
     Kind,
-    runtimes::{Beside, Way, With, lay_cable},
+    runtimes::{Beside, Way, With, lay_cable, options},
 };
 
 use crate::cri::{self, Config, Linux, Metadata, Port};
@@ -65,7 +65,7 @@ impl<'a> Scene<'a> {
     pub fn new(lab: &'a Lab, kind: &Kind) -> Result<Self> {
         let outside = lay_cable(lab)?;
         let containerd = Containerd::start(lab)?;
-        let beside = Beside::start(lab, outside, containerd.machine(), &[*kind])?;
+        let beside = Beside::start(lab, outside, options(Some(containerd.machine()), &[]), &[*kind])?;
         Ok(Self { beside, containerd })
     }
 

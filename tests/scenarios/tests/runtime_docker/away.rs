@@ -1,9 +1,10 @@
 //! One of the two is away: dockerd killed and started again, the host killed and started again.
 
 use jackfield_kernel::Namespace;
-use jackfield_lab::{Lab, Result, probe};
+use jackfield_lab::{Result, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, MACVLAN, OUTSIDE, PTP, Way};
 
-use crate::scene::{BRIDGE, MACVLAN, OUTSIDE, PTP, Scene, Way, possible};
+use crate::scene::{Scene, play, play_with};
 
 /// Whether packets arrive as they should: in from outside, and out.
 fn works(scene: &Scene<'_>, way: &Way, web: &Namespace) -> Result<()> {
@@ -18,111 +19,84 @@ fn ports(way: &Way) -> &'static str {
     if way.publishes { "-p 8080:80" } else { "" }
 }
 
-/// How many endpoints the host has.
-fn endpoints(scene: &Scene<'_>) -> Result<usize> {
-    let all = scene.host.client()?.get("/v1/endpoints")?.ok("endpoints")?;
-    Ok(all.as_array().map_or(0, Vec::len))
-}
-
 /// The host is killed with containers running: they go on, it takes them up, and others start.
 fn host_dies(name: &str, way: &Way) -> Result<()> {
-    if !possible() {
-        return Ok(());
-    }
-    let lab = Lab::new(name)?;
-    let mut scene = Scene::new(&lab, &way.kind)?;
-    scene.docker(&way.create("blue", ""))?;
-    let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
-    scene.host.kill()?;
-    works(&scene, way, &web)?;
-    scene.restart_host()?;
-    works(&scene, way, &web)?;
-    let after = scene.run("after", "--network blue")?;
-    probe::ping(&lab, &after, OUTSIDE.parse().unwrap())?;
-    assert_eq!(endpoints(&scene)?, 2);
-    drop((web, after));
-    scene.docker("rm -f web after")?;
-    scene.docker("network rm blue")?;
-    scene.expect_nothing_left()?;
-    lab.passed()
+    play(name, &way.kind, |scene| {
+        scene.create(way, "blue", "")?;
+        let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
+        scene.host.kill()?;
+        works(scene, way, &web)?;
+        scene.restart_host()?;
+        works(scene, way, &web)?;
+        let after = scene.run("after", "--network blue")?;
+        probe::ping(scene.lab, &after, OUTSIDE.parse().unwrap())?;
+        assert_eq!(scene.count("endpoints")?, 2);
+        drop((web, after));
+        scene.remove("web after", "blue")
+    })
 }
 
 /// A container ends while the host is away, so that Docker forgets its endpoint and the host does not. Whoever gets its address next gets it,
 /// and otherwise it goes when the host sees that the sandbox is gone.
 fn forgotten(name: &str, way: &Way, wait: bool) -> Result<()> {
-    if !possible() {
-        return Ok(());
-    }
-    let lab = Lab::new(name)?;
-    let mut scene = Scene::new(&lab, &way.kind)?;
-    scene.docker(&way.create("blue", ""))?;
-    scene
-        .run("short", &format!("--network blue --ip {}", way.address))
-        .map(drop)?;
-    // It looks when it starts: what it sees now and not later tells it that the sandbox is gone.
-    scene.restart_host()?;
-    scene.host.kill()?;
-    // dockerd asks again and again, and at last gives up.
-    scene.docker("rm -f short")?;
-    scene.restart_host()?;
-    if wait {
-        scene.until("the forgotten endpoint is collected", || Ok(endpoints(&scene)? == 0))?;
-    } else {
-        let next = scene.run("next", &format!("--network blue --ip {}", way.address))?;
-        probe::ping(&lab, &next, OUTSIDE.parse().unwrap())?;
-        assert_eq!(endpoints(&scene)?, 1);
-        scene.docker("rm -f next")?;
-    }
-    scene.docker("network rm blue")?;
-    scene.expect_nothing_left()?;
-    lab.passed()
+    play(name, &way.kind, |scene| {
+        scene.create(way, "blue", "")?;
+        scene
+            .run("short", &format!("--network blue --ip {}", way.address))
+            .map(drop)?;
+        // It looks when it starts: what it sees now and not later tells it that the sandbox is gone.
+        scene.restart_host()?;
+        scene.host.kill()?;
+        // dockerd asks again and again, and at last gives up.
+        scene.docker("rm -f short")?;
+        scene.restart_host()?;
+        if wait {
+            scene.until("the forgotten endpoint is collected", || {
+                Ok(scene.count("endpoints")? == 0)
+            })?;
+        } else {
+            let next = scene.run("next", &format!("--network blue --ip {}", way.address))?;
+            probe::ping(scene.lab, &next, OUTSIDE.parse().unwrap())?;
+            assert_eq!(scene.count("endpoints")?, 1);
+            scene.docker("rm -f next")?;
+        }
+        scene.docker("network rm blue").map(drop)
+    })
 }
 
 /// dockerd is killed, without live-restore: it ends what ran, tells of it, and all can be made again.
 fn dockerd_dies(name: &str, way: &Way) -> Result<()> {
-    if !possible() {
-        return Ok(());
-    }
-    let lab = Lab::new(name)?;
-    let scene = Scene::new(&lab, &way.kind)?;
-    scene.docker(&way.create("blue", ""))?;
-    let asked = format!("--network blue --ip {} {}", way.address, ports(way));
-    drop(scene.run("web", &asked)?);
-    scene.dockerd.kill()?;
-    scene.dockerd.launch()?;
-    scene.docker("start web")?;
-    let web = scene.dockerd.namespace("web")?;
-    works(&scene, way, &web)?;
-    drop(web);
-    scene.docker("rm -f web")?;
-    scene.docker("network rm blue")?;
-    scene.expect_nothing_left()?;
-    lab.passed()
+    play(name, &way.kind, |scene| {
+        scene.create(way, "blue", "")?;
+        let asked = format!("--network blue --ip {} {}", way.address, ports(way));
+        drop(scene.run("web", &asked)?);
+        scene.dockerd.kill()?;
+        scene.dockerd.launch()?;
+        scene.docker("start web")?;
+        let web = scene.dockerd.namespace("web")?;
+        works(scene, way, &web)?;
+        drop(web);
+        scene.remove("web", "blue")
+    })
 }
 
 /// The same with live-restore: the container never notices.
 fn dockerd_dies_and_restores(name: &str, way: &Way) -> Result<()> {
-    if !possible() {
-        return Ok(());
-    }
-    let lab = Lab::new(name)?;
-    let mut scene = Scene::with(&lab, &way.kind, &["--live-restore"])?;
-    scene.docker(&way.create("blue", ""))?;
-    let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
-    scene.dockerd.kill()?;
-    works(&scene, way, &web)?;
-    scene.restart_host()?;
-    works(&scene, way, &web)?;
-    scene.dockerd.launch()?;
-    works(&scene, way, &web)?;
-    assert_eq!(scene.docker("inspect -f {{.State.Running}} web")?, "true");
-    let other = scene.run("other", "--network blue")?;
-    probe::ping(&lab, &other, OUTSIDE.parse().unwrap())?;
-    drop((web, other));
-    scene.docker("rm -f web other")?;
-    scene.docker("network rm blue")?;
-    scene.expect_nothing_left()?;
-    lab.passed()
+    play_with(name, &way.kind, &["--live-restore"], |scene| {
+        scene.create(way, "blue", "")?;
+        let web = scene.run("web", &format!("--network blue {}", ports(way)))?;
+        scene.dockerd.kill()?;
+        works(scene, way, &web)?;
+        scene.restart_host()?;
+        works(scene, way, &web)?;
+        scene.dockerd.launch()?;
+        works(scene, way, &web)?;
+        assert_eq!(scene.docker("inspect -f {{.State.Running}} web")?, "true");
+        let other = scene.run("other", "--network blue")?;
+        probe::ping(scene.lab, &other, OUTSIDE.parse().unwrap())?;
+        drop((web, other));
+        scene.remove("web other", "blue")
+    })
 }
 
 #[test]

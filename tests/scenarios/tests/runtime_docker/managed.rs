@@ -7,8 +7,9 @@ use jackfield_lab::{
     dockerd::{Dockerd, IMAGE},
     probe, program,
 };
+use jackfield_scenarios::runtimes::HOST;
 
-use crate::scene::{HOST, possible};
+use crate::scene::possible;
 
 /// The folder that `cargo xtask docker-plugin` makes, with these further arguments.
 fn folder(lab: &Lab, more: &[&str]) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Many at once.
 
-use jackfield_lab::{Lab, LabError, Result, podman::Backend, probe};
-use jackfield_scenarios::runtimes::{BRIDGE, PTP, Way, With};
+use jackfield_lab::{Lab, Result, podman::Backend, probe};
+use jackfield_scenarios::runtimes::{BRIDGE, PTP, Way, With, at_once};
 
 use crate::scene::{Scene, possible};
 
@@ -15,13 +15,7 @@ fn twenty(name: &str, backend: Result<Backend, String>, way: &Way) -> Result<()>
     let scene = Scene::new(&lab, &backend, &[way.kind])?;
     scene.create(way, "blue", With::default())?;
     let start = |n: u16| scene.podman(&scene.run_line(&format!("c{n}"), &format!("--network blue -p {}:80", 9000 + n)));
-    let started: Vec<_> = std::thread::scope(|threads| {
-        let started: Vec<_> = (0..MANY).map(|n| threads.spawn(move || start(n))).collect();
-        started.into_iter().map(|thread| thread.join()).collect()
-    });
-    for one in started {
-        one.map_err(|_| LabError::new("run twenty", "a thread panicked"))??;
-    }
+    at_once((0..MANY).collect(), start)?;
     assert_eq!(scene.count("endpoints")?, usize::from(MANY));
     for n in [0, MANY / 2, MANY - 1] {
         let container = scene.podman.namespace(&format!("c{n}"))?;

@@ -9,7 +9,7 @@ use jackfield_lab::{
 };
 use jackfield_scenarios::{
     Kind,
-    runtimes::{Beside, Way, With, lay_cable},
+    runtimes::{Beside, Way, With, lay_cable, options},
 };
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ impl<'a> Scene<'a> {
     pub fn new(lab: &'a Lab, backend: &Backend, kinds: &[Kind]) -> Result<Self> {
         let outside = lay_cable(lab)?;
         let podman = Podman::start(lab, backend)?;
-        let beside = Beside::start(lab, outside, podman.machine(), kinds)?;
+        let beside = Beside::start(lab, outside, options(Some(podman.machine()), &[]), kinds)?;
         Ok(Self { beside, podman })
     }
 
