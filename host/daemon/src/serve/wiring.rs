@@ -34,6 +34,31 @@ pub(crate) struct Parts {
     pub names: Option<Arc<dyn NameService>>,
 }
 
+#[cfg(test)]
+impl Parts {
+    /// Of a host on a simulated kernel that keeps everything in `folder`, and makes its subnets of `pool`, 24 bits each.
+    pub(crate) fn simulated(
+        kernel: &Arc<jackfield_kernel::Simulated>,
+        folder: &Path,
+        pool: jackfield_model::IpNetwork,
+    ) -> Self {
+        let config = Config {
+            run_dir: folder.join("run"),
+            state_dir: folder.join("state"),
+            default_pools: vec![(pool, 24)],
+            forwarding: jackfield_controller::request::Forwarding::Off,
+        };
+        std::fs::create_dir_all(&config.run_dir).unwrap();
+        std::fs::create_dir_all(&config.state_dir).unwrap();
+        Self {
+            config,
+            own: kernel.open_namespace(&NamespaceSource::Own).unwrap(),
+            kernel: kernel.clone(),
+            names: None,
+        }
+    }
+}
+
 /// The host of this machine: the real kernel, this process's namespace, and components.
 pub(super) fn open(options: &Options) -> Result<(Host, Server)> {
     let kernel: Arc<dyn Kernel> = Arc::new(Linux::new()?);

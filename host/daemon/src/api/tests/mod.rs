@@ -10,7 +10,6 @@ use std::{path::PathBuf, sync::Arc};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use jackfield_controller::request::{Config, Forwarding};
 use jackfield_kernel::{Dump, Kernel, NamespaceSource, Simulated};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,21 +35,7 @@ impl TestHost {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kernel = Arc::new(Simulated::new());
-        let config = Config {
-            run_dir: folder.path().join("run"),
-            state_dir: folder.path().join("state"),
-            default_pools: vec![("10.64.0.0/12".parse().unwrap(), 24)],
-            forwarding: Forwarding::Off,
-        };
-        std::fs::create_dir_all(&config.run_dir).unwrap();
-        std::fs::create_dir_all(&config.state_dir).unwrap();
-        let own = kernel.open_namespace(&NamespaceSource::Own).unwrap();
-        let parts = Parts {
-            config,
-            kernel: kernel.clone(),
-            own,
-            names: None,
-        };
+        let parts = Parts::simulated(&kernel, folder.path(), "10.64.0.0/12".parse().unwrap());
         let host = assemble(parts, |_| Ok(Arc::new(shelf::Shelf::default()))).unwrap();
         let events = host.events.clone();
         let (word, served) = serve_for_test(&folder.path().join("sock"), router(host));

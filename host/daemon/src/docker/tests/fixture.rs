@@ -6,10 +6,7 @@ use axum::{Router, body::Body, http::Request};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use jackfield_controller::{
-    builtin::BuiltIns,
-    request::{Config, Forwarding, RealmRef},
-};
+use jackfield_controller::{builtin::BuiltIns, request::RealmRef};
 use jackfield_driver::{Drivers, LoadedDriver};
 use jackfield_kernel::{Kernel, NamespaceSource, Simulated};
 use jackfield_model::{Error, Result};
@@ -82,21 +79,7 @@ impl Fixture {
     pub fn with(driver: &str, more: Option<Arc<dyn LoadedDriver>>, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kernel = Arc::new(Simulated::new());
-        let config = Config {
-            run_dir: folder.path().join("run"),
-            state_dir: folder.path().join("state"),
-            default_pools: vec![("10.200.0.0/16".parse().unwrap(), 24)],
-            forwarding: Forwarding::Off,
-        };
-        std::fs::create_dir_all(&config.run_dir).unwrap();
-        std::fs::create_dir_all(&config.state_dir).unwrap();
-        let own = kernel.open_namespace(&NamespaceSource::Own).unwrap();
-        let parts = Parts {
-            config,
-            kernel: kernel.clone(),
-            own,
-            names: None,
-        };
+        let parts = Parts::simulated(&kernel, folder.path(), "10.200.0.0/16".parse().unwrap());
         let shelf = Shelf {
             built_in: BuiltIns::new(),
             more,
