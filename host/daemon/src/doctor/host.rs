@@ -8,14 +8,22 @@ const UNIT: [&str; 3] = [
     "/usr/lib/systemd/system/jackfield.service",
 ];
 const GRANTS: &str = "/etc/jackfield/grants.toml";
+/// Where the package has an example; without the package there is the source.
+const EXAMPLE: &str = "/usr/share/doc/jackfield/grants.example.toml";
 
 pub(super) fn examine(machine: &Machine, host: &OwnHost) -> Vec<Finding> {
     let mut findings = vec![serving(machine, host)];
     if !machine.exists(GRANTS) {
+        let packaged = machine.exists(EXAMPLE);
+        let example = if packaged {
+            EXAMPLE
+        } else {
+            "drivers/grants.example.toml"
+        };
         findings.push(Finding::note(
             "host",
             format!("there is no {GRANTS}: drivers that are loaded may do nothing"),
-            format!("install -D drivers/grants.example.toml {GRANTS}"),
+            format!("install -D {example} {GRANTS}"),
         ));
     }
     findings.extend(
